@@ -1,0 +1,1 @@
+//! Write Exeat plugins in Rust: transforms and adapters, row by row.

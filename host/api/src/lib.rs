@@ -1,0 +1,1 @@
+//! The HTTP door: native API and problem details.

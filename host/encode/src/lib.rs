@@ -1,0 +1,1 @@
+//! Makes bytes of shaped batches: CSV, NDJSON, compression.

@@ -1,0 +1,1 @@
+//! The export pipeline, its jobs and their worker.

@@ -1,0 +1,1 @@
+//! The exeat binary: serve, export, users, token, plugin, audit.

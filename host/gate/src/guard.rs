@@ -1,0 +1,366 @@
+//! The output guard: layer four of what never leaves, after every plugin.
+
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock};
+
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, StringArray, TimestampMicrosecondArray,
+    new_null_array,
+};
+use regex::bytes::Regex;
+use serde::de::IgnoredAny;
+use thiserror::Error;
+
+use crate::batch::{ShapedBatch, record_batch};
+use crate::catalog::catalog;
+use crate::credentials::{CredentialShape, find_credential, may_hold_credential};
+use crate::schema::{ColumnSpec, ColumnType, Schema};
+use crate::scrub::scrub;
+
+/// Longest name of an output column, in bytes.
+const MAX_NAME_BYTES: usize = 128;
+
+/// How many bytes of a file are looked at again together with the next ones, so that nothing
+/// hides across the border of two chunks.
+const OVERLAP_BYTES: usize = 1024;
+
+/// One column of what a plugin puts out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ShapedColumn {
+    /// A column of the input, untouched.
+    Pass {
+        /// Index of the input column.
+        input: usize,
+        /// Name in the output.
+        name: String,
+    },
+    /// The same value in every row.
+    Constant {
+        /// Name and type in the output.
+        spec: ColumnSpec,
+        /// An array of one value.
+        value: ArrayRef,
+    },
+    /// A column that the plugin computes.
+    Computed(ColumnSpec),
+}
+
+/// A plugin put out something that may not leave, or that does not fit.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum GuardError {
+    /// A column or JSON key has the name of something that never leaves.
+    #[error("the output names \"{name}\", which is never exported: {why}")]
+    NeverName {
+        /// The name.
+        name: String,
+        /// Why it never leaves.
+        why: String,
+    },
+    /// A column's name cannot stand in a file.
+    #[error("output column {index} has a name that is empty, too long, not unique or not printable")]
+    BadName {
+        /// Place in the plan, from 0.
+        index: usize,
+    },
+    /// A value has the shape of a credential.
+    #[error("the output holds what looks like a credential ({shape:?}) in {place}")]
+    Credential {
+        /// The shape that was found.
+        shape: CredentialShape,
+        /// Where: a column and row, or a file. Never the value.
+        place: String,
+    },
+    /// JSON in the output holds a key that names a credential.
+    #[error("the output holds a key that names a credential in {place}")]
+    CredentialKey {
+        /// Where.
+        place: String,
+    },
+    /// A JSON column holds something else.
+    #[error("the output holds a value that is not JSON in {place}")]
+    NotJson {
+        /// Where.
+        place: String,
+    },
+    /// The columns do not fit the plan.
+    #[error("the output columns do not fit the plan")]
+    Columns,
+}
+
+/// Checks a plugin's plan once, and everything that it computes.
+#[derive(Debug)]
+pub struct OutputGuard {
+    columns: Vec<ShapedColumn>,
+    schema: Schema,
+}
+
+impl OutputGuard {
+    /// A guard for a plan over columns of these specifications.
+    ///
+    /// # Errors
+    /// A name that never leaves, that cannot stand in a file or that stands there twice; a
+    /// credential in a constant; a passed column that is not there.
+    pub fn new(input: &[ColumnSpec], columns: Vec<ShapedColumn>) -> Result<Self, GuardError> {
+        let mut names = HashSet::new();
+        let mut schema = Vec::with_capacity(columns.len());
+        for (index, column) in columns.iter().enumerate() {
+            let spec = match column {
+                ShapedColumn::Pass { input: from, name } => {
+                    let from = input.get(*from).ok_or(GuardError::Columns)?;
+                    ColumnSpec { name: name.clone(), ..from.clone() }
+                }
+                ShapedColumn::Constant { spec, value } => {
+                    check_column(spec, value)?;
+                    spec.clone()
+                }
+                ShapedColumn::Computed(spec) => spec.clone(),
+            };
+            if let Some(why) = catalog().never(&spec.name) {
+                return Err(GuardError::NeverName { name: spec.name, why: why.to_owned() });
+            }
+            let printable = !spec.name.chars().any(char::is_control);
+            let fits = !spec.name.is_empty() && spec.name.len() <= MAX_NAME_BYTES && printable;
+            if !fits || !names.insert(spec.name.clone()) {
+                return Err(GuardError::BadName { index });
+            }
+            schema.push(spec);
+        }
+        Ok(Self { columns, schema: schema.into() })
+    }
+
+    /// Names and types of the columns that come out.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// Puts the output together: passed and constant columns, and the computed ones once they
+    /// are found clean; then leaves out the rows whose `keep` is false.
+    ///
+    /// # Errors
+    /// A computed column that holds a credential, or that does not fit the plan.
+    pub fn admit(
+        &self,
+        input: ShapedBatch,
+        computed: Vec<ArrayRef>,
+        keep: Option<&BooleanArray>,
+    ) -> Result<ShapedBatch, GuardError> {
+        let rows = input.rows();
+        let mut computed = computed.into_iter();
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for (column, spec) in self.columns.iter().zip(self.schema.iter()) {
+            columns.push(match column {
+                ShapedColumn::Pass { input: from, .. } => Arc::clone(input.columns.column(*from)),
+                ShapedColumn::Constant { value, .. } => repeated(value, rows)?,
+                ShapedColumn::Computed(_) => {
+                    let array = computed.next().ok_or(GuardError::Columns)?;
+                    check_column(spec, &array)?;
+                    array
+                }
+            });
+        }
+        let mut columns = record_batch(&self.schema, columns, rows).map_err(|_| GuardError::Columns)?;
+        if let Some(keep) = keep {
+            columns = arrow_select::filter::filter_record_batch(&columns, keep).map_err(|_| GuardError::Columns)?;
+        }
+        Ok(ShapedBatch { schema: Arc::clone(&self.schema), columns })
+    }
+}
+
+fn repeated(value: &ArrayRef, rows: usize) -> Result<ArrayRef, GuardError> {
+    if value.is_null(0) {
+        return Ok(new_null_array(value.data_type(), rows));
+    }
+    fn one<T: Array + 'static>(value: &ArrayRef) -> Option<&T> {
+        value.as_any().downcast_ref()
+    }
+    let array: Option<ArrayRef> = if let Some(value) = one::<StringArray>(value) {
+        Some(Arc::new(StringArray::new_repeated(value.value(0), rows)))
+    } else if let Some(value) = one::<Int64Array>(value) {
+        Some(Arc::new(Int64Array::from_value(value.value(0), rows)))
+    } else if let Some(value) = one::<Float64Array>(value) {
+        Some(Arc::new(Float64Array::from_value(value.value(0), rows)))
+    } else if let Some(value) = one::<TimestampMicrosecondArray>(value) {
+        Some(Arc::new(TimestampMicrosecondArray::from_value(value.value(0), rows)))
+    } else {
+        one::<BooleanArray>(value).map(|value| Arc::new(BooleanArray::from(vec![value.value(0); rows])) as ArrayRef)
+    };
+    array.ok_or(GuardError::Columns)
+}
+
+/// Looks for credentials in the values of one column.
+fn check_column(spec: &ColumnSpec, array: &ArrayRef) -> Result<(), GuardError> {
+    if *array.data_type() != spec.column_type.arrow() {
+        return Err(GuardError::Columns);
+    }
+    let texts = match spec.column_type {
+        ColumnType::Utf8 | ColumnType::Json => array.as_any().downcast_ref::<StringArray>(),
+        ColumnType::Utf8List => array
+            .as_any()
+            .downcast_ref::<ListArray>()
+            .and_then(|lists| lists.values().as_any().downcast_ref::<StringArray>()),
+        _ => return Ok(()),
+    };
+    let texts = texts.ok_or(GuardError::Columns)?;
+    if spec.column_type == ColumnType::Json {
+        return check_json(spec, texts);
+    }
+    if find_credential(texts.value_data()).is_none() {
+        return Ok(());
+    }
+    for (row, text) in texts.iter().enumerate() {
+        if let Some(shape) = text.and_then(|text| find_credential(text.as_bytes())) {
+            return Err(GuardError::Credential { shape, place: place(spec, row) });
+        }
+    }
+    Ok(())
+}
+
+fn check_json(spec: &ColumnSpec, texts: &StringArray) -> Result<(), GuardError> {
+    for (row, text) in texts.iter().enumerate() {
+        let Some(text) = text else { continue };
+        let not_json = |_| GuardError::NotJson { place: place(spec, row) };
+        if !may_hold_credential(text.as_bytes()) {
+            serde_json::from_str::<IgnoredAny>(text).map_err(not_json)?;
+            continue;
+        }
+        let mut value = serde_json::from_str(text).map_err(not_json)?;
+        let mut suppressed = crate::batch::Suppressed::default();
+        scrub(&mut value, &mut suppressed);
+        if suppressed.credential_keys > 0 {
+            return Err(GuardError::CredentialKey { place: place(spec, row) });
+        }
+        if suppressed.credential_values > 0 {
+            let shape = find_credential(text.as_bytes()).unwrap_or(CredentialShape::PasswordHash);
+            return Err(GuardError::Credential { shape, place: place(spec, row) });
+        }
+    }
+    Ok(())
+}
+
+fn place(spec: &ColumnSpec, row: usize) -> String {
+    format!("column \"{}\", row {row} of the batch", spec.name)
+}
+
+/// Looks through the bytes of an adapter's files, as they come.
+#[derive(Debug, Default)]
+pub struct BytesGuard {
+    tail: Vec<u8>,
+}
+
+impl BytesGuard {
+    /// Forgets what it saw: a new file begins.
+    pub fn begin_file(&mut self) {
+        self.tail.clear();
+    }
+
+    /// Checks the next bytes of the file.
+    ///
+    /// # Errors
+    /// A credential's shape, or a JSON key that is the name of something that never leaves.
+    pub fn check(&mut self, file: &str, bytes: &[u8]) -> Result<(), GuardError> {
+        check_bytes(file, bytes)?;
+        if !self.tail.is_empty() {
+            self.tail.extend_from_slice(&bytes[..bytes.len().min(OVERLAP_BYTES)]);
+            check_bytes(file, &self.tail)?;
+        }
+        let keep = if bytes.len() < OVERLAP_BYTES && !self.tail.is_empty() {
+            self.tail.len().min(OVERLAP_BYTES)
+        } else {
+            self.tail.clear();
+            self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(OVERLAP_BYTES)..]);
+            return Ok(());
+        };
+        self.tail.drain(..self.tail.len() - keep);
+        Ok(())
+    }
+}
+
+fn check_bytes(file: &str, bytes: &[u8]) -> Result<(), GuardError> {
+    static NEVER_KEYS: LazyLock<Regex> = LazyLock::new(|| {
+        let names: Vec<String> = catalog().never_names().map(|(name, _)| regex::escape(name)).collect();
+        Regex::new(&format!(r#"(?-u)"({})"[ \t\r\n]*:"#, names.join("|"))).expect("names are escaped")
+    });
+    if let Some(shape) = find_credential(bytes) {
+        return Err(GuardError::Credential { shape, place: format!("the file {file}") });
+    }
+    if let Some(name) = NEVER_KEYS.captures(bytes).and_then(|found| found.get(1)) {
+        let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
+        let why = catalog().never(&name).unwrap_or_default().to_owned();
+        return Err(GuardError::NeverName { name, why });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(name: &str, column_type: ColumnType) -> ColumnSpec {
+        ColumnSpec { name: name.to_owned(), column_type, nullable: true }
+    }
+
+    fn computed(name: &str, column_type: ColumnType) -> Vec<ShapedColumn> {
+        vec![ShapedColumn::Computed(spec(name, column_type))]
+    }
+
+    fn input(rows: usize) -> ShapedBatch {
+        let schema: Schema = [spec("user_id", ColumnType::Utf8)].into();
+        let ids: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|n| format!("usr_{n}"))));
+        let columns = record_batch(&schema, vec![ids], rows).unwrap();
+        ShapedBatch { schema, columns }
+    }
+
+    #[test]
+    fn an_output_column_may_not_take_a_never_name() {
+        for name in ["password_hash", "PasswordHash", "phone_number"] {
+            let error = OutputGuard::new(&[], computed(name, ColumnType::Utf8)).unwrap_err();
+            assert!(matches!(error, GuardError::NeverName { .. }), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_credential_in_a_computed_column_is_caught() {
+        let guard = OutputGuard::new(&[], computed("note", ColumnType::Utf8)).unwrap();
+        let invented: ArrayRef = Arc::new(StringArray::from(vec!["fine", "otpauth://totp/x"]));
+        let error = guard.admit(input(2), vec![invented], None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the output holds what looks like a credential (OtpUri) in column \"note\", row 1 of the batch"
+        );
+    }
+
+    #[test]
+    fn a_never_name_or_a_broken_value_in_computed_json_is_caught() {
+        let guard = OutputGuard::new(&[], computed("extra", ColumnType::Json)).unwrap();
+        let key: ArrayRef = Arc::new(StringArray::from(vec![r#"{"a":{"refresh_token":"x"}}"#]));
+        assert!(matches!(guard.admit(input(1), vec![key], None), Err(GuardError::CredentialKey { .. })));
+        let broken: ArrayRef = Arc::new(StringArray::from(vec!["{\"a\":"]));
+        assert!(matches!(guard.admit(input(1), vec![broken], None), Err(GuardError::NotJson { .. })));
+    }
+
+    #[test]
+    fn kept_rows_come_out_with_passed_and_constant_columns() {
+        let constant: ArrayRef = Arc::new(StringArray::from(vec!["exeat"]));
+        let columns = vec![
+            ShapedColumn::Constant { spec: spec("source", ColumnType::Utf8), value: constant },
+            ShapedColumn::Pass { input: 0, name: "id".to_owned() },
+        ];
+        let guard = OutputGuard::new(&[spec("user_id", ColumnType::Utf8)], columns).unwrap();
+        let keep = BooleanArray::from(vec![false, true]);
+        let shaped = guard.admit(input(2), Vec::new(), Some(&keep)).unwrap();
+        assert_eq!(shaped.rows(), 1);
+        let names: Vec<&str> = shaped.schema().iter().map(|column| column.name.as_str()).collect();
+        assert_eq!(names, ["source", "id"]);
+    }
+
+    #[test]
+    fn a_credential_across_two_chunks_is_caught() {
+        let mut guard = BytesGuard::default();
+        guard.check("users.json", b"[{\"note\":\"-----BEGIN PRIV").unwrap();
+        guard.check("users.json", b"ATE ").unwrap();
+        assert!(guard.check("users.json", b"KEY-----\"}]").is_err());
+        guard.begin_file();
+        assert!(guard.check("users.json", br#"[{"password_hash" : "x"}]"#).is_err());
+        assert!(guard.check("users.json", br#"[{"name":"\"password_hash\": x"}]"#).is_ok());
+    }
+}

@@ -1,0 +1,1 @@
+//! Runs plugins: sessions in a WebAssembly sandbox with finite limits.

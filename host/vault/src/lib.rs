@@ -1,0 +1,1 @@
+//! Keeps the files of an export: drafts, atomic commit, manifest.

@@ -1,0 +1,1 @@
+//! Scenarios and end-to-end tests of the whole house.
