@@ -1,1 +1,61 @@
 //! Runs plugins: sessions in a WebAssembly sandbox with finite limits.
+//!
+//! ```text
+//! Sandbox ──load──► Plugin ──┐
+//!                            ├─ Chain::open ──► Chain: released batch in, shaped batch out
+//! JobContext, offered fields ┘                    └─ AdapterSession: shaped batch in, bytes out
+//! ```
+//!
+//! One [`wasmtime::Store`] serves one plugin of one job and dies with it. A guest sees only the
+//! columns that its plan reads. What it hands back is hostile until it has been checked and turned
+//! into Arrow arrays, and until the gate's output guard has let it through.
+
+mod abi;
+mod adapter;
+mod chain;
+mod checked;
+mod engine;
+mod error;
+mod limits;
+mod lower;
+mod plugin;
+mod store;
+mod transform;
+
+pub use adapter::{AdapterSession, Chunk, EncodedBatch, Loss, SideFile, SideLine};
+pub use chain::{Chain, ChainError, PluginUse, Shaped};
+pub use engine::{Sandbox, SandboxError};
+pub use error::{Cause, OpenError, PluginFailure, TrapKind};
+pub use limits::PluginLimits;
+pub use plugin::{LoadError, Plugin, PluginKind};
+pub use store::{LogLevel, LogLine};
+pub use transform::{Reject, TransformSession};
+
+/// One column that plugins are offered, and whether it is part of the export by default.
+#[derive(Clone, Debug)]
+pub struct OfferedColumn {
+    /// Name and type.
+    pub spec: exeat_gate::ColumnSpec,
+    /// Whether the export holds it unless a plugin leaves it out.
+    pub selected: bool,
+}
+
+/// What plugins may know of the job that they work for.
+#[derive(Clone)]
+pub struct JobContext {
+    /// Identifier of the job.
+    pub job_id: String,
+    /// Instant of the snapshot, in microseconds since 1970-01-01T00:00:00Z.
+    pub snapshot_at_us: i64,
+    /// The same for every job of the tenant.
+    pub seed: u64,
+    /// The tenant's secret; each plugin gets a key of its own that is derived from it.
+    pub tenant_key: [u8; 32],
+}
+
+/// Shows no key.
+impl std::fmt::Debug for JobContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JobContext").field("job_id", &self.job_id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,296 @@
+//! An adapter at work on a job.
+
+use std::collections::HashSet;
+
+use exeat_gate::{BytesGuard, ColumnSpec, ShapedBatch};
+
+use crate::abi;
+use crate::abi::v0_1::{Guest, Job};
+use crate::engine::Sandbox;
+use crate::error::{Cause, OpenError, PluginFailure};
+use crate::limits::PluginLimits;
+use crate::plugin::Plugin;
+use crate::store::{GuestStore, LogLine, printable};
+use crate::transform::{Reject, checked_rejects, fault_text, lower, open_fault, rejected_rows};
+use crate::{JobContext, OfferedColumn};
+
+/// Longest file name, in bytes.
+const MAX_FILE_NAME_BYTES: usize = 100;
+
+/// A file that goes beside the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SideFile {
+    /// Old ids and new ones.
+    IdMap,
+    /// What must be done after the import.
+    Actions,
+}
+
+/// A line of a file that goes beside the output: one JSON object.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SideLine {
+    /// Which file.
+    pub file: SideFile,
+    /// The line, without its end.
+    pub line: String,
+}
+
+/// Shows the length, not the line.
+impl std::fmt::Debug for SideLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SideLine").field("file", &self.file).field("bytes", &self.line.len()).finish()
+    }
+}
+
+/// Something that the destination cannot hold, counted.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Loss {
+    /// The field.
+    pub field: String,
+    /// Why.
+    pub reason: String,
+    /// In how many rows.
+    pub rows: u64,
+}
+
+/// A piece of the output, in order.
+pub enum Chunk {
+    /// A file begins; the one before it ends.
+    BeginFile {
+        /// One path segment, unique in the export.
+        name: String,
+        /// Media type (RFC 6838).
+        media_type: String,
+    },
+    /// Bytes of the file at hand.
+    Bytes(Vec<u8>),
+}
+
+/// Shows the size, not the bytes.
+impl std::fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::BeginFile { name, .. } => f.debug_tuple("BeginFile").field(name).finish(),
+            Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+        }
+    }
+}
+
+/// What an adapter made of a batch.
+#[derive(Debug, Default)]
+pub struct EncodedBatch {
+    /// The output, in order.
+    pub chunks: Vec<Chunk>,
+    /// Rows that are in the output.
+    pub written: u64,
+    /// Rows left out on purpose.
+    pub dropped: u64,
+    /// Rows that cannot go out, as far as they are kept.
+    pub rejects: Vec<Reject>,
+    /// How many cannot go out.
+    pub rejected: u64,
+    /// What the destination cannot hold.
+    pub losses: Vec<Loss>,
+    /// Lines for the files that go beside the output.
+    pub side_lines: Vec<SideLine>,
+}
+
+/// One instance of an adapter, opened for one job.
+pub struct AdapterSession {
+    plugin: Plugin,
+    store: GuestStore,
+    guest: Guest,
+    limits: PluginLimits,
+    needs: Vec<ColumnSpec>,
+    reads: Vec<usize>,
+    guard: BytesGuard,
+    file: Option<String>,
+    file_names: HashSet<String>,
+}
+
+impl std::fmt::Debug for AdapterSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("AdapterSession").field(&self.plugin).finish()
+    }
+}
+
+impl AdapterSession {
+    /// Instantiates an adapter and opens the job. Its batches must hold exactly the columns that
+    /// it [needs](Self::needs) if `narrowed`, and all that it was offered if not.
+    pub(crate) fn open(
+        sandbox: &Sandbox,
+        plugin: &Plugin,
+        limits: PluginLimits,
+        job: &JobContext,
+        offered: &[OfferedColumn],
+        config: &str,
+        narrowed: bool,
+    ) -> Result<Self, OpenError> {
+        let (mut store, guest) = plugin.instantiate(sandbox, limits)?;
+        let key = crate::chain::plugin_key(job, plugin);
+        let job = Job { id: &job.job_id, snapshot_at_us: job.snapshot_at_us, seed: job.seed, pseudonym_key: &key };
+        let planned = store
+            .call(|store| guest.open_adapter(store, &job, offered, config))
+            .map_err(|cause| plugin.failure(None, None, cause))?
+            .map_err(|fault| open_fault(plugin, fault, limits))?;
+        let planned: Vec<usize> = planned.into_iter().map(|read| read as usize).collect();
+        let distinct: HashSet<usize> = planned.iter().copied().collect();
+        if distinct.len() != planned.len() || planned.iter().any(|read| *read >= offered.len()) {
+            let cause = Cause::GuestFault("its plan names a column that is not there, or one twice".to_owned());
+            return Err(plugin.failure(None, None, cause).into());
+        }
+        let (needs, reads) = if narrowed {
+            (planned.clone(), (0..planned.len()).collect())
+        } else {
+            ((0..offered.len()).collect(), planned)
+        };
+        let needs = needs.iter().map(|index| offered[*index].spec.clone()).collect();
+        let guard = BytesGuard::default();
+        let file_names = HashSet::new();
+        Ok(Self { plugin: plugin.clone(), store, guest, limits, needs, reads, guard, file: None, file_names })
+    }
+
+    /// The columns that a batch must hold.
+    pub fn needs(&self) -> &[ColumnSpec] {
+        &self.needs
+    }
+
+    /// Names of the columns that the guest is given.
+    pub fn reads(&self) -> Vec<&str> {
+        self.reads.iter().map(|read| self.needs[*read].name.as_str()).collect()
+    }
+
+    /// The plugin.
+    pub fn plugin(&self) -> &Plugin {
+        &self.plugin
+    }
+
+    /// What the guest has logged since the last call.
+    pub fn take_log(&mut self) -> Vec<LogLine> {
+        self.store.store.data_mut().take_lines()
+    }
+
+    /// Renders a batch.
+    ///
+    /// # Errors
+    /// The guest traps, breaks the contract, says no, or puts out what may not leave.
+    pub fn process(&mut self, sequence: u64, input: &ShapedBatch) -> Result<EncodedBatch, PluginFailure> {
+        self.try_process(sequence, input).map_err(|cause| self.plugin.failure(Some(sequence), None, cause))
+    }
+
+    fn try_process(&mut self, sequence: u64, input: &ShapedBatch) -> Result<EncodedBatch, Cause> {
+        let columns = lower(&self.reads, input)?;
+        let rows = u32::try_from(input.rows()).map_err(|_| Cause::GuestFault("the batch is too large".to_owned()))?;
+        let guest = &self.guest;
+        let answer = self.store.call(|store| guest.adapt(store, sequence, rows, &columns))?;
+        let encoded = answer.map_err(|fault| Cause::GuestError(fault_text(fault, self.limits)))?;
+        self.check(sequence, rows, encoded)
+    }
+
+    /// Renders what is left after the last batch.
+    ///
+    /// # Errors
+    /// As for [`Self::process`].
+    pub fn finish(&mut self, sequence: u64) -> Result<EncodedBatch, PluginFailure> {
+        self.try_finish(sequence).map_err(|cause| self.plugin.failure(None, None, cause))
+    }
+
+    fn try_finish(&mut self, sequence: u64) -> Result<EncodedBatch, Cause> {
+        let guest = &self.guest;
+        let answer = self.store.call(|store| guest.finish(store))?;
+        let encoded = answer.map_err(|fault| Cause::GuestError(fault_text(fault, self.limits)))?;
+        self.check(sequence, 0, encoded)
+    }
+
+    /// Every row is written, dropped or rejected; every file has a name; nothing leaves that may not.
+    fn check(&mut self, sequence: u64, rows: u32, encoded: abi::Encoded) -> Result<EncodedBatch, Cause> {
+        let rejected = rejected_rows(&encoded.rejects, rows as usize).map_err(Cause::GuestFault)?.len() as u64;
+        let (written, dropped) = (u64::from(encoded.written), u64::from(encoded.dropped));
+        if written + dropped + rejected != u64::from(rows) {
+            let message = format!(
+                "it was given {rows} rows and accounts for {written} written, {dropped} dropped and {rejected} rejected"
+            );
+            return Err(Cause::GuestFault(message));
+        }
+        let chunks = encoded.chunks.into_iter().map(|chunk| self.check_chunk(chunk)).collect::<Result<_, _>>()?;
+        let side_lines = encoded.side_lines.into_iter().map(|line| self.check_line(line)).collect::<Result<_, _>>()?;
+        let cut = |text: String| printable(&text, self.limits.message_bytes);
+        let losses = encoded.losses.into_iter().take(self.limits.rejects_per_batch);
+        Ok(EncodedBatch {
+            chunks,
+            written,
+            dropped,
+            rejects: checked_rejects(&self.plugin, sequence, encoded.rejects, self.limits),
+            rejected,
+            losses: losses.map(|(field, reason, rows)| Loss { field: cut(field), reason: cut(reason), rows }).collect(),
+            side_lines,
+        })
+    }
+
+    fn check_chunk(&mut self, chunk: abi::Chunk) -> Result<Chunk, Cause> {
+        match chunk {
+            abi::Chunk::BeginFile { name, media_type } => {
+                if !is_file_name(&name) || !is_media_type(&media_type) {
+                    return Err(Cause::GuestFault("it begins a file whose name or media type cannot be".to_owned()));
+                }
+                if !self.file_names.insert(name.clone()) {
+                    return Err(Cause::GuestFault(format!("it begins the file {name} twice")));
+                }
+                self.guard.begin_file();
+                self.file = Some(name.clone());
+                Ok(Chunk::BeginFile { name, media_type })
+            }
+            abi::Chunk::Bytes(bytes) => {
+                let Some(file) = &self.file else {
+                    return Err(Cause::GuestFault("it writes before it begins a file".to_owned()));
+                };
+                self.guard.check(file, &bytes)?;
+                Ok(Chunk::Bytes(bytes))
+            }
+        }
+    }
+
+    fn check_line(&self, (file, line): (SideFile, String)) -> Result<SideLine, Cause> {
+        let name = match file {
+            SideFile::IdMap => "the id map",
+            SideFile::Actions => "the actions",
+        };
+        if line.contains(['\n', '\r']) {
+            return Err(Cause::GuestFault(format!("it writes a line with a line break to {name}")));
+        }
+        BytesGuard::default().check(name, line.as_bytes())?;
+        Ok(SideLine { file, line })
+    }
+}
+
+/// One path segment that means the same on every system and cannot be taken for one of ours.
+fn is_file_name(name: &str) -> bool {
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    let ours = ["manifest.json", "rejects.ndjson", "idmap.ndjson", "actions.ndjson"];
+    plain
+        && (1..=MAX_FILE_NAME_BYTES).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && !name.ends_with('.')
+        && !ours.contains(&name.to_ascii_lowercase().as_str())
+}
+
+/// `type/subtype`, with parameters of plain characters.
+fn is_media_type(media_type: &str) -> bool {
+    let plain = media_type.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-/;= ".contains(&b));
+    plain && media_type.len() <= MAX_FILE_NAME_BYTES && media_type.split('/').count() == 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_cannot_leave_their_folder_or_take_ours() {
+        for name in ["users-0001.json", "a", "x_y.ldif"] {
+            assert!(is_file_name(name), "{name}");
+        }
+        for name in ["", ".hidden", "..", "a/b", "a\\b", "a\0b", "manifest.json", "Manifest.JSON", "ü.json", "a."] {
+            assert!(!is_file_name(name), "{name}");
+        }
+    }
+}
