@@ -1,0 +1,104 @@
+//! The audit trail: what left, what was refused, who asked.
+
+use serde::Serialize;
+use sqlx::{Row as _, SqliteConnection};
+
+use crate::{Directory, DirectoryError, Tenant, format_timestamp, now_us};
+
+/// A fact to be recorded. The detail names fields, filters, counts and digests, never a user's values.
+#[derive(Clone, Debug)]
+pub struct AuditRecord {
+    /// Who did it: `token:NAME` or `command:USER`.
+    pub actor: String,
+    /// What was done, such as `user.bulk_export`.
+    pub action: &'static str,
+    /// The job.
+    pub job_id: Option<String>,
+    /// More, as a JSON object.
+    pub detail: serde_json::Value,
+}
+
+/// A fact that was recorded.
+#[derive(Clone, Debug, Serialize)]
+pub struct AuditEntry {
+    /// Number, ascending.
+    pub audit_id: i64,
+    /// When, in RFC 3339.
+    pub at: String,
+    /// Who did it.
+    pub actor: String,
+    /// What was done.
+    pub action: String,
+    /// The job.
+    pub job_id: Option<String>,
+    /// More.
+    pub detail: serde_json::Value,
+}
+
+/// An export was completed.
+pub const BULK_EXPORT: &str = "user.bulk_export";
+/// An export was refused.
+pub const BULK_EXPORT_REFUSED: &str = "user.bulk_export_refused";
+/// An export failed.
+pub const BULK_EXPORT_FAILED: &str = "user.bulk_export_failed";
+/// A stream of users ended.
+pub const STREAM: &str = "user.stream";
+/// A file of an export was downloaded.
+pub const DOWNLOAD: &str = "user.bulk_export_download";
+
+impl Directory {
+    /// Records a fact that stands on its own.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn record(&self, tenant: &Tenant, record: &AuditRecord) -> Result<(), DirectoryError> {
+        let mut connection = self.pool.acquire().await?;
+        insert(&mut connection, tenant.id, record).await
+    }
+
+    /// The newest records of a tenant, newest first.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn audit(&self, tenant: &Tenant, limit: u32) -> Result<Vec<AuditEntry>, DirectoryError> {
+        let rows = sqlx::query(
+            "SELECT audit_id, at, actor, action, job_id, detail FROM audit WHERE tenant_id = ?1
+             ORDER BY audit_id DESC LIMIT ?2",
+        )
+        .bind(tenant.id)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let detail: String = row.try_get(5)?;
+                Ok(AuditEntry {
+                    audit_id: row.try_get(0)?,
+                    at: format_timestamp(row.try_get(1)?),
+                    actor: row.try_get(2)?,
+                    action: row.try_get(3)?,
+                    job_id: row.try_get(4)?,
+                    detail: serde_json::from_str(&detail).map_err(|_| DirectoryError::Corrupt("audit.detail"))?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// Records a fact in the transaction that makes it one.
+pub(crate) async fn insert(
+    connection: &mut SqliteConnection,
+    tenant_id: i64,
+    record: &AuditRecord,
+) -> Result<(), DirectoryError> {
+    sqlx::query("INSERT INTO audit (at, tenant_id, actor, action, job_id, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+        .bind(now_us())
+        .bind(tenant_id)
+        .bind(&record.actor)
+        .bind(record.action)
+        .bind(&record.job_id)
+        .bind(record.detail.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}

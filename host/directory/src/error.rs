@@ -1,0 +1,43 @@
+//! What can go wrong with the directory itself.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// The directory cannot do what it was asked. Messages never quote a user's values.
+#[derive(Debug, Error)]
+pub enum DirectoryError {
+    /// The data folder cannot be used.
+    #[error("the data folder {} cannot be used", .folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database refused.
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+    /// The database cannot be brought up to date.
+    #[error("the database cannot be brought up to date")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// SQLite refused a statement that is stepped directly.
+    #[error("the database refused: {0}")]
+    Sqlite(#[from] crate::sqlite::SqliteError),
+    /// There is no such tenant.
+    #[error("there is no tenant \"{0}\"")]
+    UnknownTenant(String),
+    /// A tenant cannot have this name.
+    #[error("a tenant's name is 1 to 64 lower-case letters, digits and hyphens")]
+    TenantName,
+    /// What a column holds is not what it must hold: someone else wrote to the database.
+    #[error("the database holds something unexpected in {0}")]
+    Corrupt(&'static str),
+    /// A task of ours died.
+    #[error("an internal task failed")]
+    Task(#[from] tokio::task::JoinError),
+    /// No randomness is to be had from the operating system.
+    #[error("the operating system gives no random bytes")]
+    Random,
+}

@@ -1,0 +1,216 @@
+//! API tokens: shown once, stored as a hash.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use data_encoding::BASE32_NOPAD;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use sqlx::Row as _;
+use thiserror::Error;
+use ulid::Ulid;
+
+use crate::{Directory, DirectoryError, Tenant, format_timestamp, now_us};
+
+/// What a token starts with, so that people and scanners know one when they see it.
+const PREFIX: &str = "exeat_";
+/// 25 bytes are 200 bits and 40 base32 digits.
+const RANDOM_BYTES: usize = 25;
+/// How exact "last used" is: one write a minute and token is enough.
+const LAST_USED_PRECISION_US: i64 = 60_000_000;
+
+/// What a token may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Scope {
+    /// Read users and stream them.
+    #[serde(rename = "read:users")]
+    ReadUsers,
+    /// Request exports.
+    #[serde(rename = "create:exports")]
+    CreateExports,
+    /// See exports and download their files.
+    #[serde(rename = "read:exports")]
+    ReadExports,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ReadUsers, Self::CreateExports, Self::ReadExports];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ReadUsers => "read:users",
+            Self::CreateExports => "create:exports",
+            Self::ReadExports => "read:exports",
+        }
+    }
+}
+
+/// There is no such scope.
+#[derive(Debug, Error)]
+#[error("there is no scope \"{0}\"; there are read:users, create:exports and read:exports")]
+pub struct UnknownScope(String);
+
+impl FromStr for Scope {
+    type Err = UnknownScope;
+
+    fn from_str(name: &str) -> Result<Self, UnknownScope> {
+        Self::ALL.into_iter().find(|scope| scope.name() == name).ok_or_else(|| UnknownScope(name.to_owned()))
+    }
+}
+
+/// A new token. Its text is shown once and stored nowhere.
+pub struct NewToken {
+    /// Identifier, for lists.
+    pub token_id: String,
+    /// The token itself.
+    pub secret: String,
+}
+
+/// Shows no secret.
+impl std::fmt::Debug for NewToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NewToken({})", self.token_id)
+    }
+}
+
+/// Who a request comes from.
+#[derive(Clone, Debug)]
+pub struct Bearer {
+    /// The tenant whose token it is.
+    pub tenant: Tenant,
+    /// Name of the token.
+    pub name: String,
+    /// What it may do.
+    pub scopes: BTreeSet<Scope>,
+}
+
+/// A token as lists show it.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the table")]
+pub struct TokenEntry {
+    pub token_id: String,
+    pub name: String,
+    pub scopes: String,
+    pub created_at: String,
+    pub expires_at: Option<String>,
+    pub last_used_at: Option<String>,
+    pub revoked_at: Option<String>,
+}
+
+impl Directory {
+    /// Makes a token.
+    ///
+    /// # Errors
+    /// The database refused, or there is no randomness.
+    pub async fn create_token(
+        &self,
+        tenant: &Tenant,
+        name: &str,
+        scopes: &BTreeSet<Scope>,
+        expires_at_us: Option<i64>,
+    ) -> Result<NewToken, DirectoryError> {
+        let mut random = [0; RANDOM_BYTES];
+        getrandom::fill(&mut random).map_err(|_| DirectoryError::Random)?;
+        let secret = format!("{PREFIX}{}", BASE32_NOPAD.encode(&random));
+        let token_id = format!("tok_{}", Ulid::new());
+        let scopes: Vec<&str> = scopes.iter().map(|scope| scope.name()).collect();
+        sqlx::query(
+            "INSERT INTO api_tokens (token_id, tenant_id, name, token_hash, scopes, created_at, expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )
+        .bind(&token_id)
+        .bind(tenant.id)
+        .bind(name)
+        .bind(hash(&secret).as_slice())
+        .bind(scopes.join(" "))
+        .bind(now_us())
+        .bind(expires_at_us)
+        .execute(&self.pool)
+        .await?;
+        Ok(NewToken { token_id, secret })
+    }
+
+    /// Who holds this token; nobody if it is unknown, expired or revoked.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn authenticate(&self, secret: &str) -> Result<Option<Bearer>, DirectoryError> {
+        let now = now_us();
+        let row = sqlx::query(
+            "SELECT token_id, tenant_id, name, scopes, last_used_at FROM api_tokens
+             WHERE token_hash = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)",
+        )
+        .bind(hash(secret).as_slice())
+        .bind(now)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let last_used: Option<i64> = row.try_get(4)?;
+        if last_used.is_none_or(|at| now - at > LAST_USED_PRECISION_US) {
+            sqlx::query("UPDATE api_tokens SET last_used_at = ?2 WHERE token_id = ?1")
+                .bind(row.try_get::<String, _>(0)?)
+                .bind(now)
+                .execute(&self.pool)
+                .await?;
+        }
+        let scopes: String = row.try_get(3)?;
+        let scopes = scopes.split_whitespace().map(str::parse).collect::<Result<_, _>>();
+        Ok(Some(Bearer {
+            tenant: self.tenant_by_id(row.try_get(1)?).await?,
+            name: row.try_get(2)?,
+            scopes: scopes.map_err(|_| DirectoryError::Corrupt("api_tokens.scopes"))?,
+        }))
+    }
+
+    /// The tokens of a tenant, oldest first.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn tokens(&self, tenant: &Tenant) -> Result<Vec<TokenEntry>, DirectoryError> {
+        let rows = sqlx::query(
+            "SELECT token_id, name, scopes, created_at, expires_at, last_used_at, revoked_at FROM api_tokens
+             WHERE tenant_id = ?1 ORDER BY token_id",
+        )
+        .bind(tenant.id)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let at = |column: usize| {
+                    Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(column)?.map(format_timestamp))
+                };
+                Ok(TokenEntry {
+                    token_id: row.try_get(0)?,
+                    name: row.try_get(1)?,
+                    scopes: row.try_get(2)?,
+                    created_at: format_timestamp(row.try_get(3)?),
+                    expires_at: at(4)?,
+                    last_used_at: at(5)?,
+                    revoked_at: at(6)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Revokes a token; false if the tenant has none of this id that is not revoked.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn revoke_token(&self, tenant: &Tenant, token_id: &str) -> Result<bool, DirectoryError> {
+        let revoked = sqlx::query(
+            "UPDATE api_tokens SET revoked_at = ?3 WHERE tenant_id = ?1 AND token_id = ?2 AND revoked_at IS NULL",
+        )
+        .bind(tenant.id)
+        .bind(token_id)
+        .bind(now_us())
+        .execute(&self.pool)
+        .await?;
+        Ok(revoked.rows_affected() > 0)
+    }
+}
+
+fn hash(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret).into()
+}
