@@ -26,19 +26,27 @@ pub enum Fault {
 impl Fault {
     /// The configuration is wrong at this JSON pointer.
     pub fn config(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Config { pointer: pointer.into(), message: message.into() }
+        Self::Config {
+            pointer: pointer.into(),
+            message: message.into(),
+        }
     }
 
     /// A column is missing or has another type.
     pub fn schema(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Schema { field: field.into(), message: message.into() }
+        Self::Schema {
+            field: field.into(),
+            message: message.into(),
+        }
     }
 
     /// The same fault, blamed on the part of the configuration that named the column.
     #[must_use]
     pub fn at(self, pointer: &str) -> Self {
         match self {
-            Self::Schema { field, message } => Self::config(pointer, format!("the column \"{field}\" {message}")),
+            Self::Schema { field, message } => {
+                Self::config(pointer, format!("the column \"{field}\" {message}"))
+            }
             other => other,
         }
     }
@@ -47,8 +55,12 @@ impl Fault {
 impl From<Fault> for types::Fault {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Config { pointer, message } => Self::InvalidConfig(types::ConfigError { pointer, message }),
-            Fault::Schema { field, message } => Self::UnsupportedSchema(types::SchemaError { field, message }),
+            Fault::Config { pointer, message } => {
+                Self::InvalidConfig(types::ConfigError { pointer, message })
+            }
+            Fault::Schema { field, message } => {
+                Self::UnsupportedSchema(types::SchemaError { field, message })
+            }
             Fault::Internal(message) => Self::Internal(message),
         }
     }
@@ -65,7 +77,11 @@ pub struct Reject {
 impl Reject {
     /// A reject with a short code, such as `missing` or `too_long`, and a sentence.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: None, code: code.into(), message: message.into() }
+        Self {
+            field: None,
+            code: code.into(),
+            message: message.into(),
+        }
     }
 
     /// The same, blamed on one field.
@@ -76,6 +92,11 @@ impl Reject {
     }
 
     pub(crate) fn at(self, row: u32) -> types::Reject {
-        types::Reject { row, field: self.field, code: self.code, message: self.message }
+        types::Reject {
+            row,
+            field: self.field,
+            code: self.code,
+            message: self.message,
+        }
     }
 }

@@ -65,7 +65,11 @@ impl<T: Transform> TransformRun<T> {
                 set_bit(keep, index, false);
             }
         }
-        wit_transform::Output { columns: out.into_columns(), keep, rejects }
+        wit_transform::Output {
+            columns: out.into_columns(),
+            keep,
+            rejects,
+        }
     }
 }
 
@@ -93,7 +97,10 @@ impl<A: Adapter> AdapterRun<A> {
         let mut sink = Sink::new();
         let mut counts = Counts::default();
         for index in 0..batch.rows {
-            match self.adapter.row(Row::new(&batch.columns, index as usize), &mut sink) {
+            match self
+                .adapter
+                .row(Row::new(&batch.columns, index as usize), &mut sink)
+            {
                 Ok(Outcome::Written) => counts.written += 1,
                 Ok(Outcome::Dropped) => counts.dropped += 1,
                 Err(reject) => counts.rejects.push(reject.at(index)),
@@ -133,7 +140,11 @@ macro_rules! export_transform {
             }
             impl wit::Guest for Component {
                 fn describe() -> types::Description {
-                    $crate::export::describe::<Config>(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), $summary)
+                    $crate::export::describe::<Config>(
+                        env!("CARGO_PKG_NAME"),
+                        env!("CARGO_PKG_VERSION"),
+                        $summary,
+                    )
                 }
                 fn open(
                     job: types::JobContext,
@@ -147,7 +158,7 @@ macro_rules! export_transform {
                 fn process(batch: types::Batch) -> Result<wit::Output, types::Fault> {
                     RUN.with_borrow_mut(|run| {
                         let run = run.as_mut().ok_or_else($crate::export::not_open)?;
-                        Ok(run.process(&batch))
+                Ok(run.process(&batch))
                     })
                 }
             }
@@ -174,7 +185,11 @@ macro_rules! export_adapter {
             }
             impl wit::Guest for Component {
                 fn describe() -> types::Description {
-                    $crate::export::describe::<Config>(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), $summary)
+                    $crate::export::describe::<Config>(
+                        env!("CARGO_PKG_NAME"),
+                        env!("CARGO_PKG_VERSION"),
+                        $summary,
+                    )
                 }
                 fn open(
                     job: types::JobContext,
@@ -191,7 +206,7 @@ macro_rules! export_adapter {
                         Ok(run.process(&batch))
                     })
                 }
-                fn finish() -> Result<wit::Encoded, types::Fault> {
+        fn finish() -> Result<wit::Encoded, types::Fault> {
                     RUN.with_borrow_mut(|run| run.as_mut().ok_or_else($crate::export::not_open)?.finish())
                 }
             }

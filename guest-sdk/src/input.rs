@@ -14,7 +14,9 @@ pub struct Row<'a> {
 /// Shows the index, not the values.
 impl std::fmt::Debug for Row<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Row").field("index", &self.index).finish_non_exhaustive()
+        f.debug_struct("Row")
+            .field("index", &self.index)
+            .finish_non_exhaustive()
     }
 }
 
@@ -132,7 +134,10 @@ impl<'a> Row<'a> {
     pub fn list(&self, column: List) -> ListItems<'a> {
         match self.value_at(column.0) {
             Value::List(items) => items,
-            _ => ListItems { offsets: &[0], bytes: &[] },
+            _ => ListItems {
+                offsets: &[0],
+                bytes: &[],
+            },
         }
     }
 
@@ -144,7 +149,11 @@ impl<'a> Row<'a> {
     fn value_at(&self, slot: usize) -> Value<'a> {
         let column = &self.columns[slot];
         let row = self.index;
-        if column.validity.as_ref().is_some_and(|validity| !bit(validity, row)) {
+        if column
+            .validity
+            .as_ref()
+            .is_some_and(|validity| !bit(validity, row))
+        {
             return Value::Null;
         }
         match &column.values {
@@ -156,7 +165,10 @@ impl<'a> Row<'a> {
             types::Values::Json(values) => Value::Json(text_at(&values.offsets, &values.bytes, row)),
             types::Values::Utf8List(lists) => {
                 let (from, to) = (lists.offsets[row] as usize, lists.offsets[row + 1] as usize);
-                Value::List(ListItems { offsets: &lists.values.offsets[from..=to], bytes: &lists.values.bytes })
+                Value::List(ListItems {
+                    offsets: &lists.values.offsets[from..=to],
+                    bytes: &lists.values.bytes,
+                })
             }
         }
     }

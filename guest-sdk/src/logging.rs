@@ -14,7 +14,11 @@ pub fn log(level: Level, message: &str) {
 
 /// Whether anybody will see lines of this level.
 pub fn log_enabled(level: Level) -> bool {
-    if cfg!(target_arch = "wasm32") { host::enabled(level) } else { true }
+    if cfg!(target_arch = "wasm32") {
+        host::enabled(level)
+    } else {
+        true
+    }
 }
 
 /// Sends the message of a panic to the host before the instance traps.

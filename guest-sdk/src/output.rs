@@ -33,13 +33,22 @@ pub struct Output {
 /// Shows its size, not the values.
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Output").field("columns", &self.builders.len()).field("row", &self.row).finish()
+        f.debug_struct("Output")
+            .field("columns", &self.builders.len())
+            .field("row", &self.row)
+            .finish()
     }
 }
 
 impl Output {
     pub(crate) fn new(computed: &[types::Field], rows: usize) -> Self {
-        Self { builders: computed.iter().map(|field| Builder::new(field.column_type, rows)).collect(), row: 0 }
+        Self {
+            builders: computed
+                .iter()
+                .map(|field| Builder::new(field.column_type, rows))
+                .collect(),
+            row: 0,
+        }
     }
 
     /// Writes a text.
@@ -59,22 +68,38 @@ impl Output {
 
     /// Writes a whole number.
     pub fn int(&mut self, column: IntOut, value: i64) {
-        self.write(column.0, |values, _| if let Values::Int64(values) = values { values.push(value) });
+        self.write(column.0, |values, _| {
+            if let Values::Int64(values) = values {
+                values.push(value)
+            }
+        });
     }
 
     /// Writes a number.
     pub fn float(&mut self, column: FloatOut, value: f64) {
-        self.write(column.0, |values, _| if let Values::Float64(values) = values { values.push(value) });
+        self.write(column.0, |values, _| {
+            if let Values::Float64(values) = values {
+                values.push(value)
+            }
+        });
     }
 
     /// Writes a truth value.
     pub fn bool(&mut self, column: BoolOut, value: bool) {
-        self.write(column.0, |values, row| if let Values::Boolean(bits) = values { set_bit(bits, row, value) });
+        self.write(column.0, |values, row| {
+            if let Values::Boolean(bits) = values {
+                set_bit(bits, row, value)
+            }
+        });
     }
 
     /// Writes a timestamp: microseconds since 1970-01-01T00:00:00Z.
     pub fn timestamp(&mut self, column: TimestampOut, value: i64) {
-        self.write(column.0, |values, _| if let Values::Timestamp(values) = values { values.push(value) });
+        self.write(column.0, |values, _| {
+            if let Values::Timestamp(values) = values {
+                values.push(value)
+            }
+        });
     }
 
     fn write_text(&mut self, slot: usize, write: impl FnOnce(&mut TextWriter<'_>)) {
@@ -156,7 +181,11 @@ enum Values {
     Int64(Vec<i64>),
     Float64(Vec<f64>),
     Timestamp(Vec<i64>),
-    Text { offsets: Vec<i32>, text: String, json: bool },
+    Text {
+        offsets: Vec<i32>,
+        text: String,
+        json: bool,
+    },
 }
 
 impl Builder {
@@ -170,11 +199,19 @@ impl Builder {
                 let mut offsets = Vec::with_capacity(rows + 1);
                 offsets.push(0);
                 let json = column_type == ColumnType::Json;
-                Values::Text { offsets, text: String::with_capacity(rows * TYPICAL_TEXT_BYTES), json }
+                Values::Text {
+                    offsets,
+                    text: String::with_capacity(rows * TYPICAL_TEXT_BYTES),
+                    json,
+                }
             }
             ColumnType::Utf8List => unreachable!("no plan computes a list"),
         };
-        Self { values, validity: vec![0; rows.div_ceil(8)], nulls: false }
+        Self {
+            values,
+            validity: vec![0; rows.div_ceil(8)],
+            nulls: false,
+        }
     }
 
     fn finish(self) -> types::Column {
@@ -184,11 +221,21 @@ impl Builder {
             Values::Float64(values) => types::Values::Float64(values),
             Values::Timestamp(values) => types::Values::TimestampUs(values),
             Values::Text { offsets, text, json } => {
-                let values = types::Utf8Values { offsets, bytes: text.into_bytes() };
-                if json { types::Values::Json(values) } else { types::Values::Utf8(values) }
+                let values = types::Utf8Values {
+                    offsets,
+                    bytes: text.into_bytes(),
+                };
+                if json {
+                    types::Values::Json(values)
+                } else {
+                    types::Values::Utf8(values)
+                }
             }
         };
-        types::Column { validity: self.nulls.then_some(self.validity), values }
+        types::Column {
+            validity: self.nulls.then_some(self.validity),
+            values,
+        }
     }
 }
 

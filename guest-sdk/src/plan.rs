@@ -35,7 +35,10 @@ impl Reads {
             nullable: offered.field.nullable,
             selected: offered.selected,
         });
-        Self { input: fields.collect(), reads: Vec::new() }
+        Self {
+            input: fields.collect(),
+            reads: Vec::new(),
+        }
     }
 
     fn position(&self, name: &str) -> Result<usize, Fault> {
@@ -52,10 +55,14 @@ impl Reads {
             return Err(Fault::schema(name, message));
         }
         let position = position as u32;
-        let slot = self.reads.iter().position(|read| *read == position).unwrap_or_else(|| {
-            self.reads.push(position);
-            self.reads.len() - 1
-        });
+        let slot = self
+            .reads
+            .iter()
+            .position(|read| *read == position)
+            .unwrap_or_else(|| {
+                self.reads.push(position);
+                self.reads.len() - 1
+            });
         Ok((slot, column_type))
     }
 }
@@ -102,7 +109,9 @@ macro_rules! reading {
         /// # Errors
         /// No such column is on offer.
         pub fn read_any(&mut self, name: &str) -> Result<AnyColumn, Fault> {
-            self.reads.read(name, &ALL_TYPES).map(|(slot, column_type)| AnyColumn { slot, column_type })
+            self.reads
+                .read(name, &ALL_TYPES)
+                .map(|(slot, column_type)| AnyColumn { slot, column_type })
         }
 
         /// Every column on offer.
@@ -156,7 +165,11 @@ impl TransformPlan {
     reading!();
 
     pub(crate) fn new(input: Vec<types::OfferedField>) -> Self {
-        Self { reads: Reads::new(input), output: Vec::new(), computed: Vec::new() }
+        Self {
+            reads: Reads::new(input),
+            output: Vec::new(),
+            computed: Vec::new(),
+        }
     }
 
     /// Passes a column on, untouched, under its own name.
@@ -173,7 +186,10 @@ impl TransformPlan {
     /// No such column is on offer.
     pub fn pass_as(&mut self, name: &str, new_name: &str) -> Result<(), Fault> {
         let input = self.reads.position(name)? as u32;
-        self.output.push(wit::OutputColumn::Pass(wit::PassedColumn { input, name: new_name.to_owned() }));
+        self.output.push(wit::OutputColumn::Pass(wit::PassedColumn {
+            input,
+            name: new_name.to_owned(),
+        }));
         Ok(())
     }
 
@@ -182,7 +198,10 @@ impl TransformPlan {
         let input = self.reads.input.iter().enumerate();
         let passed = input.filter(|(_, field)| field.selected && !names.contains(&field.name.as_str()));
         self.output.extend(passed.map(|(index, field)| {
-            wit::OutputColumn::Pass(wit::PassedColumn { input: index as u32, name: field.name.clone() })
+            wit::OutputColumn::Pass(wit::PassedColumn {
+                input: index as u32,
+                name: field.name.clone(),
+            })
         }));
     }
 
@@ -196,7 +215,10 @@ impl TransformPlan {
             Constant::Text(value) => wit::Scalar::Utf8(value),
             Constant::Json(value) => wit::Scalar::Json(value),
         };
-        self.output.push(wit::OutputColumn::Constant(wit::ConstantColumn { name: name.to_owned(), value }));
+        self.output.push(wit::OutputColumn::Constant(wit::ConstantColumn {
+            name: name.to_owned(),
+            value,
+        }));
     }
 
     /// Puts out a column of text that [`Transform::row`](crate::Transform::row) writes.
@@ -230,7 +252,11 @@ impl TransformPlan {
     }
 
     fn compute(&mut self, name: &str, column_type: ColumnType) -> usize {
-        let field = types::Field { name: name.to_owned(), column_type, nullable: true };
+        let field = types::Field {
+            name: name.to_owned(),
+            column_type,
+            nullable: true,
+        };
         self.computed.push(field.clone());
         self.output.push(wit::OutputColumn::Computed(field));
         self.computed.len() - 1
@@ -241,7 +267,11 @@ impl TransformPlan {
     }
 
     pub(crate) fn into_wit(self, stateless: bool) -> wit::Plan {
-        wit::Plan { reads: self.reads.reads, output: self.output, stateless }
+        wit::Plan {
+            reads: self.reads.reads,
+            output: self.output,
+            stateless,
+        }
     }
 }
 
@@ -255,7 +285,9 @@ impl AdapterPlan {
     reading!();
 
     pub(crate) fn new(input: Vec<types::OfferedField>) -> Self {
-        Self { reads: Reads::new(input) }
+        Self {
+            reads: Reads::new(input),
+        }
     }
 
     pub(crate) fn reads(self) -> Vec<u32> {

@@ -90,7 +90,9 @@ pub struct Job {
 /// Shows no key.
 impl std::fmt::Debug for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Job").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Job")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -98,8 +100,15 @@ impl TryFrom<types::JobContext> for Job {
     type Error = Fault;
 
     fn try_from(job: types::JobContext) -> Result<Self, Fault> {
-        let pseudonym_key =
-            job.pseudonym_key.try_into().map_err(|_| Fault::Internal("the pseudonym key is not 32 bytes".to_owned()))?;
-        Ok(Self { id: job.job_id, snapshot_at_us: job.snapshot_at_us, seed: job.seed, pseudonym_key })
+        let pseudonym_key = job
+            .pseudonym_key
+            .try_into()
+            .map_err(|_| Fault::Internal("the pseudonym key is not 32 bytes".to_owned()))?;
+        Ok(Self {
+            id: job.job_id,
+            snapshot_at_us: job.snapshot_at_us,
+            seed: job.seed,
+            pseudonym_key,
+        })
     }
 }

@@ -51,7 +51,8 @@ impl Input {
 
     fn column_type(&self, name: &str) -> ColumnType {
         let set = self.types.get(name).copied();
-        set.or_else(|| self.rows.iter().filter_map(|row| row.get(name)).find_map(type_of)).unwrap_or(ColumnType::Utf8)
+        set.or_else(|| self.rows.iter().filter_map(|row| row.get(name)).find_map(type_of))
+            .unwrap_or(ColumnType::Utf8)
     }
 
     fn offered(&self) -> Vec<types::OfferedField> {
@@ -59,7 +60,14 @@ impl Input {
         names
             .map(|name| {
                 let column_type = self.column_type(&name);
-                types::OfferedField { field: types::Field { name, column_type, nullable: true }, selected: true }
+                types::OfferedField {
+                    field: types::Field {
+                        name,
+                        column_type,
+                        nullable: true,
+                    },
+                    selected: true,
+                }
             })
             .collect()
     }
@@ -68,9 +76,18 @@ impl Input {
         let offered = self.offered();
         let column = |index: &u32| {
             let field = &offered[*index as usize].field;
-            to_column(field.column_type, self.rows.iter().map(|row| row.get(&field.name).unwrap_or(&Value::Null)))
+            to_column(
+                field.column_type,
+                self.rows
+                    .iter()
+                    .map(|row| row.get(&field.name).unwrap_or(&Value::Null)),
+            )
         };
-        types::Batch { sequence: 0, rows: self.rows.len() as u32, columns: reads.iter().map(column).collect() }
+        types::Batch {
+            sequence: 0,
+            rows: self.rows.len() as u32,
+            columns: reads.iter().map(column).collect(),
+        }
     }
 }
 
@@ -90,16 +107,21 @@ fn to_column<'a>(column_type: ColumnType, values: impl Iterator<Item = &'a Value
     let values: Vec<&Value> = values.collect();
     let mut validity = vec![0; values.len().div_ceil(8)];
     let mut bits = validity.clone();
-    let mut texts = types::Utf8Values { offsets: vec![0], bytes: Vec::new() };
+    let mut texts = types::Utf8Values {
+        offsets: vec![0],
+        bytes: Vec::new(),
+    };
     let mut lists = vec![0];
     for (row, value) in values.iter().enumerate() {
         set_bit(&mut validity, row, !value.is_null());
         set_bit(&mut bits, row, value.as_bool().unwrap_or_default());
         let items: Vec<String> = match (column_type, value) {
             (ColumnType::Json, value) => vec![value.to_string()],
-            (ColumnType::Utf8List, Value::Array(items)) => {
-                items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-            }
+            (ColumnType::Utf8List, Value::Array(items)) => items
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
             (ColumnType::Utf8List, _) => Vec::new(),
             (_, value) => vec![value.as_str().unwrap_or_default().to_owned()],
         };
@@ -109,28 +131,48 @@ fn to_column<'a>(column_type: ColumnType, values: impl Iterator<Item = &'a Value
         }
         lists.push(texts.offsets.len() as i32 - 1);
     }
-    let ints = || values.iter().map(|value| value.as_i64().unwrap_or_default()).collect();
+    let ints = || {
+        values
+            .iter()
+            .map(|value| value.as_i64().unwrap_or_default())
+            .collect()
+    };
     let values = match column_type {
         ColumnType::Boolean => types::Values::Boolean(bits),
         ColumnType::Int64 => types::Values::Int64(ints()),
         ColumnType::TimestampUs => types::Values::TimestampUs(ints()),
-        ColumnType::Float64 => {
-            types::Values::Float64(values.iter().map(|value| value.as_f64().unwrap_or_default()).collect())
-        }
+        ColumnType::Float64 => types::Values::Float64(
+            values
+                .iter()
+                .map(|value| value.as_f64().unwrap_or_default())
+                .collect(),
+        ),
         ColumnType::Utf8 => types::Values::Utf8(texts),
         ColumnType::Json => types::Values::Json(texts),
-        ColumnType::Utf8List => types::Values::Utf8List(types::Utf8ListValues { offsets: lists, values: texts }),
+        ColumnType::Utf8List => types::Values::Utf8List(types::Utf8ListValues {
+            offsets: lists,
+            values: texts,
+        }),
     };
-    types::Column { validity: Some(validity), values }
+    types::Column {
+        validity: Some(validity),
+        values,
+    }
 }
 
 fn value_of(column: &types::Column, row: usize) -> Value {
-    if column.validity.as_ref().is_some_and(|validity| !bit(validity, row)) {
+    if column
+        .validity
+        .as_ref()
+        .is_some_and(|validity| !bit(validity, row))
+    {
         return Value::Null;
     }
     let text = |values: &types::Utf8Values| {
         let range = values.offsets[row] as usize..values.offsets[row + 1] as usize;
-        std::str::from_utf8(&values.bytes[range]).expect("output is UTF-8").to_owned()
+        std::str::from_utf8(&values.bytes[range])
+            .expect("output is UTF-8")
+            .to_owned()
     };
     match &column.values {
         types::Values::Boolean(bits) => json!(bit(bits, row)),
@@ -154,7 +196,14 @@ pub struct TestReject {
 }
 
 fn test_rejects(rejects: Vec<types::Reject>) -> Vec<TestReject> {
-    rejects.into_iter().map(|reject| TestReject { row: reject.row, field: reject.field, code: reject.code }).collect()
+    rejects
+        .into_iter()
+        .map(|reject| TestReject {
+            row: reject.row,
+            field: reject.field,
+            code: reject.code,
+        })
+        .collect()
 }
 
 /// A transform and the rows to test it with.
@@ -179,7 +228,11 @@ pub struct TransformOutcome {
 impl<T: Transform> TransformTest<T> {
     /// A test with this configuration.
     pub fn new(config: Value) -> Self {
-        Self { config, input: Input::default(), transform: PhantomData }
+        Self {
+            config,
+            input: Input::default(),
+            transform: PhantomData,
+        }
     }
 
     /// Sets the type of a column that its values do not tell.
@@ -192,7 +245,9 @@ impl<T: Transform> TransformTest<T> {
     /// Adds rows: JSON objects.
     #[must_use]
     pub fn rows(mut self, rows: &[Value]) -> Self {
-        self.input.rows.extend(rows.iter().filter_map(Value::as_object).cloned());
+        self.input
+            .rows
+            .extend(rows.iter().filter_map(Value::as_object).cloned());
         self
     }
 
@@ -210,8 +265,14 @@ impl<T: Transform> TransformTest<T> {
             .filter(|row| kept(*row) && !rejected(*row))
             .map(|row| output_row(&plan, &output, &offered, &self.input.rows[row], row))
             .collect();
-        let dropped = (0..self.input.rows.len()).filter(|row| !kept(*row) && !rejected(*row)).count();
-        Ok(TransformOutcome { rows, dropped, rejects: test_rejects(output.rejects) })
+        let dropped = (0..self.input.rows.len())
+            .filter(|row| !kept(*row) && !rejected(*row))
+            .count();
+        Ok(TransformOutcome {
+            rows,
+            dropped,
+            rejects: test_rejects(output.rejects),
+        })
     }
 }
 
@@ -231,9 +292,10 @@ fn output_row(
                 (&pass.name, input.get(from).cloned().unwrap_or(Value::Null))
             }
             wit::OutputColumn::Constant(constant) => (&constant.name, constant_value(&constant.value)),
-            wit::OutputColumn::Computed(field) => {
-                (&field.name, value_of(computed.next().expect("a column for each computed field"), row))
-            }
+            wit::OutputColumn::Computed(field) => (
+                &field.name,
+                value_of(computed.next().expect("a column for each computed field"), row),
+            ),
         };
         members.insert(name.clone(), value);
     }
@@ -277,7 +339,11 @@ pub struct AdapterOutcome {
 impl<A: Adapter> AdapterTest<A> {
     /// A test with this configuration.
     pub fn new(config: Value) -> Self {
-        Self { config, input: Input::default(), adapter: PhantomData }
+        Self {
+            config,
+            input: Input::default(),
+            adapter: PhantomData,
+        }
     }
 
     /// Sets the type of a column that its values do not tell.
@@ -290,7 +356,9 @@ impl<A: Adapter> AdapterTest<A> {
     /// Adds rows: JSON objects.
     #[must_use]
     pub fn rows(mut self, rows: &[Value]) -> Self {
-        self.input.rows.extend(rows.iter().filter_map(Value::as_object).cloned());
+        self.input
+            .rows
+            .extend(rows.iter().filter_map(Value::as_object).cloned());
         self
     }
 
@@ -299,7 +367,8 @@ impl<A: Adapter> AdapterTest<A> {
     /// # Errors
     /// The plugin's fault, as the host would see it.
     pub fn run(self) -> Result<AdapterOutcome, types::Fault> {
-        let (mut run, plan) = AdapterRun::<A>::open(test_job(), self.input.offered(), &self.config.to_string())?;
+        let (mut run, plan) =
+            AdapterRun::<A>::open(test_job(), self.input.offered(), &self.config.to_string())?;
         let batch = run.process(&self.input.batch(&plan.reads));
         let end = run.finish()?;
         let mut files: Vec<(String, Vec<u8>)> = Vec::new();
@@ -307,7 +376,11 @@ impl<A: Adapter> AdapterTest<A> {
             match chunk {
                 wit_adapter::Chunk::BeginFile(file) => files.push((file.name, Vec::new())),
                 wit_adapter::Chunk::Bytes(bytes) => {
-                    files.last_mut().expect("a file begins before its bytes").1.extend(bytes);
+                    files
+                        .last_mut()
+                        .expect("a file begins before its bytes")
+                        .1
+                        .extend(bytes);
                 }
             }
         }
@@ -391,8 +464,15 @@ pub fn cases(folder: &Path) -> Vec<(String, Case)> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .map(|path| {
             let text = std::fs::read_to_string(&path).expect("a readable case");
-            let case = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), case)
+            let case =
+                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            (
+                path.file_stem()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned(),
+                case,
+            )
         })
         .collect();
     assert!(!cases.is_empty(), "{} holds no case", folder.display());
@@ -441,8 +521,15 @@ pub fn check_adapter<A: Adapter>(folder: &Path) {
                     let json = serde_json::from_str(&text).unwrap_or(Value::String(text));
                     (file, json)
                 });
-                assert_eq!(files.collect::<BTreeMap<_, _>>(), case.expected_files, "case {name}: files");
-                assert_eq!(outcome.dropped as usize, case.expected_dropped, "case {name}: dropped");
+                assert_eq!(
+                    files.collect::<BTreeMap<_, _>>(),
+                    case.expected_files,
+                    "case {name}: files"
+                );
+                assert_eq!(
+                    outcome.dropped as usize, case.expected_dropped,
+                    "case {name}: dropped"
+                );
                 assert_eq!(outcome.rejects, case.expected_rejects, "case {name}: rejects");
             }
             (Err(types::Fault::InvalidConfig(error)), Some(pointer)) => {

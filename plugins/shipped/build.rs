@@ -22,14 +22,32 @@ const HOST_ONLY: [&str; 8] = [
 
 fn main() {
     let workspace = Path::new(&variable("CARGO_MANIFEST_DIR")).join("../..");
-    for input in ["plugins/transforms", "plugins/adapters", "guest-sdk", "wit", ".cargo/config.toml"] {
+    for input in [
+        "plugins/transforms",
+        "plugins/adapters",
+        "guest-sdk",
+        "wit",
+        ".cargo/config.toml",
+    ] {
         println!("cargo::rerun-if-changed={}", workspace.join(input).display());
     }
     let out_dir = PathBuf::from(variable("OUT_DIR"));
     // OUT_DIR is TARGET_DIR/PROFILE/build/PACKAGE-HASH/out.
-    let target_dir = out_dir.ancestors().nth(4).expect("OUT_DIR lies in a target directory").join("plugins");
+    let target_dir = out_dir
+        .ancestors()
+        .nth(4)
+        .expect("OUT_DIR lies in a target directory")
+        .join("plugins");
     let mut cargo = Command::new(variable("CARGO"));
-    cargo.current_dir(&workspace).args(["build", "--locked", "--profile", PROFILE, "--target", TARGET, "--lib"]);
+    cargo.current_dir(&workspace).args([
+        "build",
+        "--locked",
+        "--profile",
+        PROFILE,
+        "--target",
+        TARGET,
+        "--lib",
+    ]);
     cargo.arg("--target-dir").arg(&target_dir);
     PLUGINS.iter().for_each(|plugin| {
         cargo.args(["--package", plugin]);

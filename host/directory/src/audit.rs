@@ -78,7 +78,8 @@ impl Directory {
                     actor: row.try_get(2)?,
                     action: row.try_get(3)?,
                     job_id: row.try_get(4)?,
-                    detail: serde_json::from_str(&detail).map_err(|_| DirectoryError::Corrupt("audit.detail"))?,
+                    detail: serde_json::from_str(&detail)
+                        .map_err(|_| DirectoryError::Corrupt("audit.detail"))?,
                 })
             })
             .collect()
@@ -91,14 +92,16 @@ pub(crate) async fn insert(
     tenant_id: i64,
     record: &AuditRecord,
 ) -> Result<(), DirectoryError> {
-    sqlx::query("INSERT INTO audit (at, tenant_id, actor, action, job_id, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
-        .bind(now_us())
-        .bind(tenant_id)
-        .bind(&record.actor)
-        .bind(record.action)
-        .bind(&record.job_id)
-        .bind(record.detail.to_string())
-        .execute(connection)
-        .await?;
+    sqlx::query(
+        "INSERT INTO audit (at, tenant_id, actor, action, job_id, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )
+    .bind(now_us())
+    .bind(tenant_id)
+    .bind(&record.actor)
+    .bind(record.action)
+    .bind(&record.job_id)
+    .bind(record.detail.to_string())
+    .execute(connection)
+    .await?;
     Ok(())
 }

@@ -116,8 +116,10 @@ impl Filter {
             };
             let text = match condition {
                 Condition::State(states) => {
-                    let states: Vec<String> =
-                        states.iter().map(|state| bind(Parameter::Text(state.name().to_owned()))).collect();
+                    let states: Vec<String> = states
+                        .iter()
+                        .map(|state| bind(Parameter::Text(state.name().to_owned())))
+                        .collect();
                     format!("+u.state IN ({})", states.join(", "))
                 }
                 Condition::From(column, at) => format!("+u.{column} >= {}", bind(Parameter::Int(*at))),
@@ -163,10 +165,13 @@ fn parse_condition(key: &str, value: &str) -> Result<Condition, Refusal> {
         return Err(Refusal::Value(format!("the filter \"{key}\" has no value")));
     }
     if value.chars().count() > MAX_VALUE_CHARS {
-        return Err(Refusal::Value(format!("a filter's value has at most {MAX_VALUE_CHARS} characters")));
+        return Err(Refusal::Value(format!(
+            "a filter's value has at most {MAX_VALUE_CHARS} characters"
+        )));
     }
     let instant = || {
-        let wrong = || "a time is a date, 2025-01-01, or an RFC 3339 instant, 2025-01-01T12:00:00Z".to_owned();
+        let wrong =
+            || "a time is a date, 2025-01-01, or an RFC 3339 instant, 2025-01-01T12:00:00Z".to_owned();
         parse_instant(value).ok_or_else(|| Refusal::Value(wrong()))
     };
     Ok(match key {
@@ -174,7 +179,9 @@ fn parse_condition(key: &str, value: &str) -> Result<Condition, Refusal> {
             let states = value.split(',').map(|name| UserState::parse(name.trim()));
             let states: Option<Vec<UserState>> = states.collect();
             Condition::State(states.ok_or_else(|| {
-                Refusal::Value("a state is invited, active, suspended or deleted; several with commas".to_owned())
+                Refusal::Value(
+                    "a state is invited, active, suspended or deleted; several with commas".to_owned(),
+                )
             })?)
         }
         "created_after" => Condition::From("created_at", instant()?),
@@ -184,7 +191,9 @@ fn parse_condition(key: &str, value: &str) -> Result<Condition, Refusal> {
         "last_signed_in_after" => Condition::From("last_signed_in_at", instant()?),
         "last_signed_in_before" => Condition::Before("last_signed_in_at", instant()?),
         "email_verified" => Condition::EmailVerified(
-            value.parse().map_err(|_| Refusal::Value("email_verified is true or false".to_owned()))?,
+            value
+                .parse()
+                .map_err(|_| Refusal::Value("email_verified is true or false".to_owned()))?,
         ),
         "email" => Condition::Email(value.to_owned()),
         "group" => Condition::Group(value.to_owned()),
@@ -206,9 +215,13 @@ mod tests {
 
     #[test]
     fn conditions_become_bound_parameters() {
-        let filter = Filter::parse(&["state=active,invited", "created_after=2025-01-01", "q=O'Brien"]).unwrap();
+        let filter =
+            Filter::parse(&["state=active,invited", "created_after=2025-01-01", "q=O'Brien"]).unwrap();
         let (sql, parameters) = filter.sql(2);
-        assert!(sql.starts_with(" AND +u.state IN (?2, ?3) AND +u.created_at >= ?4"), "{sql}");
+        assert!(
+            sql.starts_with(" AND +u.state IN (?2, ?3) AND +u.created_at >= ?4"),
+            "{sql}"
+        );
         assert!(!sql.contains("Brien"));
         assert_eq!(parameters.len(), 4);
         assert_eq!(parameters[3], Parameter::Text("o'brien".to_owned()));
@@ -218,7 +231,12 @@ mod tests {
     fn errors_point_at_their_place() {
         let cases: [(&[&str], usize, usize, &str); 6] = [
             (&["state"], 0, 5, "a condition is written key=value"),
-            (&["state=active", "colour=red"], 1, 0, "there is no filter \"colour\""),
+            (
+                &["state=active", "colour=red"],
+                1,
+                0,
+                "there is no filter \"colour\"",
+            ),
             (&["state=alive"], 0, 6, "a state is invited"),
             (&["created_after=soon"], 0, 14, "a time is a date"),
             (&["password_hash=x"], 0, 0, "\"password_hash\" is never exported"),

@@ -33,8 +33,16 @@ impl JobState {
     }
 
     fn parse(name: &str) -> Result<Self, DirectoryError> {
-        let all = [Self::Queued, Self::Running, Self::Completed, Self::Failed, Self::Cancelled];
-        all.into_iter().find(|state| state.name() == name).ok_or(DirectoryError::Corrupt("jobs.state"))
+        let all = [
+            Self::Queued,
+            Self::Running,
+            Self::Completed,
+            Self::Failed,
+            Self::Cancelled,
+        ];
+        all.into_iter()
+            .find(|state| state.name() == name)
+            .ok_or(DirectoryError::Corrupt("jobs.state"))
     }
 }
 
@@ -124,7 +132,9 @@ impl Directory {
         .bind(started_at)
         .execute(&self.pool)
         .await?;
-        self.job(tenant, &job_id).await?.ok_or(DirectoryError::Corrupt("jobs.job_id"))
+        self.job(tenant, &job_id)
+            .await?
+            .ok_or(DirectoryError::Corrupt("jobs.job_id"))
     }
 
     /// A job of a tenant.
@@ -132,8 +142,14 @@ impl Directory {
     /// # Errors
     /// The database refused.
     pub async fn job(&self, tenant: &Tenant, job_id: &str) -> Result<Option<Job>, DirectoryError> {
-        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM jobs j WHERE j.tenant_id = ?1 AND j.job_id = ?2"));
-        let row = sqlx::query(sql).bind(tenant.id).bind(job_id).fetch_optional(&self.pool).await?;
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM jobs j WHERE j.tenant_id = ?1 AND j.job_id = ?2"
+        ));
+        let row = sqlx::query(sql)
+            .bind(tenant.id)
+            .bind(job_id)
+            .fetch_optional(&self.pool)
+            .await?;
         row.as_ref().map(|row| from_row(row, tenant.clone())).transpose()
     }
 
@@ -142,8 +158,13 @@ impl Directory {
     /// # Errors
     /// The database refused.
     pub async fn jobs(&self, tenant: &Tenant, limit: u32) -> Result<Vec<Job>, DirectoryError> {
-        let sql = format!("SELECT {COLUMNS} FROM jobs j WHERE j.tenant_id = ?1 ORDER BY j.job_id DESC LIMIT ?2");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(tenant.id).bind(limit).fetch_all(&self.pool).await?;
+        let sql =
+            format!("SELECT {COLUMNS} FROM jobs j WHERE j.tenant_id = ?1 ORDER BY j.job_id DESC LIMIT ?2");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(tenant.id)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter().map(|row| from_row(row, tenant.clone())).collect()
     }
 
@@ -154,8 +175,12 @@ impl Directory {
     pub async fn take_job(&self) -> Result<Option<Job>, DirectoryError> {
         let mut connection = self.pool.acquire().await?;
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let sql = format!("SELECT {COLUMNS} FROM jobs j WHERE j.state = 'queued' ORDER BY j.created_at, j.job_id LIMIT 1");
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_optional(&mut *transaction).await?;
+        let sql = format!(
+            "SELECT {COLUMNS} FROM jobs j WHERE j.state = 'queued' ORDER BY j.created_at, j.job_id LIMIT 1"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .fetch_optional(&mut *transaction)
+            .await?;
         let Some(row) = row else { return Ok(None) };
         let job_id: String = row.try_get(0)?;
         sqlx::query(
@@ -177,7 +202,9 @@ impl Directory {
     /// The database refused.
     pub async fn running_jobs(&self) -> Result<Vec<Job>, DirectoryError> {
         let sql = format!("SELECT {COLUMNS} FROM jobs j WHERE j.state = 'running'");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .fetch_all(&self.pool)
+            .await?;
         let mut jobs = Vec::with_capacity(rows.len());
         for row in rows {
             let tenant = self.tenant_by_id(row.try_get(1)?).await?;
@@ -191,11 +218,13 @@ impl Directory {
     /// # Errors
     /// The database refused.
     pub async fn requeue_job(&self, job: &Job) -> Result<(), DirectoryError> {
-        sqlx::query("UPDATE jobs SET state = 'queued' WHERE job_id = ?1 AND state = 'running' AND attempt = ?2")
-            .bind(&job.job_id)
-            .bind(job.attempt)
-            .execute(&self.pool)
-            .await?;
+        sqlx::query(
+            "UPDATE jobs SET state = 'queued' WHERE job_id = ?1 AND state = 'running' AND attempt = ?2",
+        )
+        .bind(&job.job_id)
+        .bind(job.attempt)
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 
@@ -309,7 +338,11 @@ fn from_row(row: &SqliteRow, tenant: Tenant) -> Result<Job, DirectoryError> {
         job_id: row.try_get(0)?,
         tenant,
         state: JobState::parse(&state)?,
-        origin: if origin == JobOrigin::Command.name() { JobOrigin::Command } else { JobOrigin::Server },
+        origin: if origin == JobOrigin::Command.name() {
+            JobOrigin::Command
+        } else {
+            JobOrigin::Server
+        },
         actor: row.try_get(4)?,
         request: row.try_get(5)?,
         attempt: row.try_get(6)?,

@@ -21,7 +21,9 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 
 pub use error::DirectoryError;
 pub use record::{Factor, Identity, Secrets, UserRecord, UserState};
@@ -48,8 +50,10 @@ impl Directory {
     /// # Errors
     /// The folder cannot be created, or the database cannot be opened or brought up to date.
     pub async fn open(folder: &Path) -> Result<Self, DirectoryError> {
-        std::fs::create_dir_all(folder)
-            .map_err(|source| DirectoryError::Folder { folder: folder.to_owned(), source })?;
+        std::fs::create_dir_all(folder).map_err(|source| DirectoryError::Folder {
+            folder: folder.to_owned(),
+            source,
+        })?;
         let options = SqliteConnectOptions::new()
             .filename(folder.join(DATABASE_FILE))
             .create_if_missing(true)
@@ -57,9 +61,15 @@ impl Directory {
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true);
-        let pool = SqlitePoolOptions::new().max_connections(MAX_CONNECTIONS).connect_with(options).await?;
+        let pool = SqlitePoolOptions::new()
+            .max_connections(MAX_CONNECTIONS)
+            .connect_with(options)
+            .await?;
         sqlx::migrate!().run(&pool).await?;
-        Ok(Self { pool, folder: folder.to_owned() })
+        Ok(Self {
+            pool,
+            folder: folder.to_owned(),
+        })
     }
 
     /// The folder in which everything lies.

@@ -32,7 +32,10 @@ impl UserState {
 
 /// A user to be written. Timestamps are microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone)]
-#[expect(missing_docs, reason = "the fields are those of the directory, see fields.toml")]
+#[expect(
+    missing_docs,
+    reason = "the fields are those of the directory, see fields.toml"
+)]
 pub struct UserRecord {
     pub user_id: String,
     /// Name of the connection; it is created where the tenant has none of this name.
@@ -69,13 +72,18 @@ pub struct UserRecord {
 /// Shows the id, no values.
 impl std::fmt::Debug for UserRecord {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UserRecord").field("user_id", &self.user_id).finish_non_exhaustive()
+        f.debug_struct("UserRecord")
+            .field("user_id", &self.user_id)
+            .finish_non_exhaustive()
     }
 }
 
 /// A linked identity, with the federated tokens that come with it.
 #[derive(Clone)]
-#[expect(missing_docs, reason = "the fields are those of the directory, see fields.toml")]
+#[expect(
+    missing_docs,
+    reason = "the fields are those of the directory, see fields.toml"
+)]
 pub struct Identity {
     pub connection: String,
     pub provider: String,
@@ -87,7 +95,10 @@ pub struct Identity {
 
 /// What never leaves.
 #[derive(Clone, Default)]
-#[expect(missing_docs, reason = "the fields are those of the directory, see fields.toml")]
+#[expect(
+    missing_docs,
+    reason = "the fields are those of the directory, see fields.toml"
+)]
 pub struct Secrets {
     /// Algorithm and hash.
     pub password: Option<(String, String)>,

@@ -88,7 +88,9 @@ impl Directory {
         let runtime = tokio::runtime::Handle::current();
         tokio::task::spawn_blocking(move || {
             let read = (|| {
-                let mut lock = runtime.block_on(connection.lock_handle()).map_err(DirectoryError::from)?;
+                let mut lock = runtime
+                    .block_on(connection.lock_handle())
+                    .map_err(DirectoryError::from)?;
                 let raw = RawConnection::new(&mut lock);
                 read_snapshot(&raw, tenant_id, &filter, opened_to, wanted, &batches_to)
             })();
@@ -104,7 +106,12 @@ impl Directory {
             let error = batches.recv().await.and_then(Result::err);
             return Err(error.unwrap_or(SourceError::Ended));
         };
-        Ok(Snapshot { rows, taken_at_us, fields: Some(fields), batches })
+        Ok(Snapshot {
+            rows,
+            taken_at_us,
+            fields: Some(fields),
+            batches,
+        })
     }
 }
 
@@ -146,12 +153,23 @@ fn read_snapshot(
     let count = format!("SELECT count(*) FROM users u WHERE u.tenant_id = ?1{conditions}");
     let mut count = bound(raw, &count, tenant_id, &parameters)?;
     count.step()?;
-    let rows = count.int(0).and_then(|rows| u64::try_from(rows).ok()).unwrap_or_default();
+    let rows = count
+        .int(0)
+        .and_then(|rows| u64::try_from(rows).ok())
+        .unwrap_or_default();
     drop(count);
-    if opened.send(Opened { rows, taken_at_us: now_us() }).is_err() {
+    if opened
+        .send(Opened {
+            rows,
+            taken_at_us: now_us(),
+        })
+        .is_err()
+    {
         return Ok(());
     }
-    let Ok(fields) = wanted.blocking_recv() else { return Ok(()) };
+    let Ok(fields) = wanted.blocking_recv() else {
+        return Ok(());
+    };
     let mut reader = Reader::open(raw, tenant_id, fields, &conditions, &parameters)?;
     while let Some(batch) = reader.next_batch()? {
         if batches.blocking_send(Ok(batch)).is_err() {
@@ -226,11 +244,13 @@ const LAST_FOUR: &str = "CASE WHEN length(u.phone_number) > 8 THEN substr(u.phon
 const _: () = assert!(MIN_PHONE_DIGITS == 8, "LAST_FOUR counts a + and this many digits");
 
 const GROUPS_SQL: &str = "SELECT user_id, group_id FROM memberships WHERE tenant_id = ?1 ORDER BY user_id";
-const FACTORS_SQL: &str = "SELECT user_id, count(*) FROM mfa_factors WHERE tenant_id = ?1 GROUP BY user_id ORDER BY user_id";
+const FACTORS_SQL: &str =
+    "SELECT user_id, count(*) FROM mfa_factors WHERE tenant_id = ?1 GROUP BY user_id ORDER BY user_id";
 const IDENTITIES_SQL: &str = "SELECT user_id, connection, provider, subject FROM linked_identities
                               WHERE tenant_id = ?1 ORDER BY user_id, position";
 const GROUP_NAMES_SQL: &str = "SELECT group_id, name FROM groups WHERE tenant_id = ?1 ORDER BY name";
-const CONNECTION_NAMES_SQL: &str = "SELECT connection_id, name FROM connections WHERE tenant_id = ?1 ORDER BY name";
+const CONNECTION_NAMES_SQL: &str =
+    "SELECT connection_id, name FROM connections WHERE tenant_id = ?1 ORDER BY name";
 
 /// The cursors of one snapshot and the columns that they fill.
 struct Reader<'r> {
@@ -246,13 +266,39 @@ struct FieldReader<'r> {
 }
 
 enum ValueReader<'r> {
-    Text { column: i32, texts: Texts },
-    Bool { column: i32, bits: BooleanBufferBuilder, nulls: NullBufferBuilder },
-    Int { column: i32, ints: Ints },
-    Named { column: i32, names: Names, texts: Texts },
-    Groups { side: SideCursor<'r>, names: Names, of_user: Vec<usize>, offsets: Vec<i32>, texts: Texts },
-    FactorCount { side: SideCursor<'r>, ints: Ints },
-    Identities { side: SideCursor<'r>, texts: Texts },
+    Text {
+        column: i32,
+        texts: Texts,
+    },
+    Bool {
+        column: i32,
+        bits: BooleanBufferBuilder,
+        nulls: NullBufferBuilder,
+    },
+    Int {
+        column: i32,
+        ints: Ints,
+    },
+    Named {
+        column: i32,
+        names: Names,
+        texts: Texts,
+    },
+    Groups {
+        side: SideCursor<'r>,
+        names: Names,
+        of_user: Vec<usize>,
+        offsets: Vec<i32>,
+        texts: Texts,
+    },
+    FactorCount {
+        side: SideCursor<'r>,
+        ints: Ints,
+    },
+    Identities {
+        side: SideCursor<'r>,
+        texts: Texts,
+    },
 }
 
 impl<'r> Reader<'r> {
@@ -266,7 +312,9 @@ impl<'r> Reader<'r> {
         let mut select = vec!["u.user_id"];
         let mut readers = Vec::with_capacity(fields.len());
         for field in &fields {
-            let unreadable = || SourceError::Unreadable { field: field.name.clone() };
+            let unreadable = || SourceError::Unreadable {
+                field: field.name.clone(),
+            };
             let origin = origin(&field.name).ok_or_else(unreadable)?;
             let column = i32::try_from(select.len()).map_err(|_| unreadable())?;
             if let Origin::Expression(expression) | Origin::Connection(expression) = origin {
@@ -295,7 +343,10 @@ impl<'r> Reader<'r> {
                 break;
             }
             for reader in &mut self.fields {
-                bytes += reader.values.read(&self.users).map_err(|error| reader.blame(error))?;
+                bytes += reader
+                    .values
+                    .read(&self.users)
+                    .map_err(|error| reader.blame(error))?;
             }
             rows += 1;
         }
@@ -305,7 +356,12 @@ impl<'r> Reader<'r> {
         let columns: Result<Vec<ArrayRef>, SourceError> = self
             .fields
             .iter_mut()
-            .map(|reader| reader.values.finish(reader.field.column_type).map_err(|error| reader.blame(error)))
+            .map(|reader| {
+                reader
+                    .values
+                    .finish(reader.field.column_type)
+                    .map_err(|error| reader.blame(error))
+            })
             .collect();
         Ok(Some(RawBatch::new(Arc::clone(&self.schema), columns?, rows)?))
     }
@@ -327,7 +383,9 @@ impl FieldReader<'_> {
     fn blame(&self, error: ValueError) -> SourceError {
         match error {
             ValueError::Sqlite(error) => error.into(),
-            ValueError::NotUtf8 => SourceError::NotUtf8 { field: self.field.name.clone() },
+            ValueError::NotUtf8 => SourceError::NotUtf8 {
+                field: self.field.name.clone(),
+            },
         }
     }
 }
@@ -342,17 +400,27 @@ impl<'r> ValueReader<'r> {
     ) -> Result<Self, SourceError> {
         let texts = Texts::new;
         Ok(match (origin, field.column_type) {
-            (Origin::Expression(_), ColumnType::Utf8 | ColumnType::Json) => Self::Text { column, texts: texts() },
+            (Origin::Expression(_), ColumnType::Utf8 | ColumnType::Json) => Self::Text {
+                column,
+                texts: texts(),
+            },
             (Origin::Expression(_), ColumnType::Boolean) => {
                 let bits = BooleanBufferBuilder::new(MAX_BATCH_ROWS);
-                Self::Bool { column, bits, nulls: NullBufferBuilder::new(MAX_BATCH_ROWS) }
+                Self::Bool {
+                    column,
+                    bits,
+                    nulls: NullBufferBuilder::new(MAX_BATCH_ROWS),
+                }
             }
-            (Origin::Expression(_), ColumnType::Int64 | ColumnType::TimestampUs) => {
-                Self::Int { column, ints: Ints::new() }
-            }
-            (Origin::Connection(_), _) => {
-                Self::Named { column, names: Names::read(raw, tenant_id, CONNECTION_NAMES_SQL)?, texts: texts() }
-            }
+            (Origin::Expression(_), ColumnType::Int64 | ColumnType::TimestampUs) => Self::Int {
+                column,
+                ints: Ints::new(),
+            },
+            (Origin::Connection(_), _) => Self::Named {
+                column,
+                names: Names::read(raw, tenant_id, CONNECTION_NAMES_SQL)?,
+                texts: texts(),
+            },
             (Origin::Groups, _) => Self::Groups {
                 side: SideCursor::open(raw, tenant_id, GROUPS_SQL)?,
                 names: Names::read(raw, tenant_id, GROUP_NAMES_SQL)?,
@@ -360,13 +428,19 @@ impl<'r> ValueReader<'r> {
                 offsets: vec![0],
                 texts: texts(),
             },
-            (Origin::FactorCount, _) => {
-                Self::FactorCount { side: SideCursor::open(raw, tenant_id, FACTORS_SQL)?, ints: Ints::new() }
+            (Origin::FactorCount, _) => Self::FactorCount {
+                side: SideCursor::open(raw, tenant_id, FACTORS_SQL)?,
+                ints: Ints::new(),
+            },
+            (Origin::Identities, _) => Self::Identities {
+                side: SideCursor::open(raw, tenant_id, IDENTITIES_SQL)?,
+                texts: texts(),
+            },
+            _ => {
+                return Err(SourceError::Unreadable {
+                    field: field.name.clone(),
+                });
             }
-            (Origin::Identities, _) => {
-                Self::Identities { side: SideCursor::open(raw, tenant_id, IDENTITIES_SQL)?, texts: texts() }
-            }
-            _ => return Err(SourceError::Unreadable { field: field.name.clone() }),
         })
     }
 
@@ -389,11 +463,22 @@ impl<'r> ValueReader<'r> {
                 let name = user.int(*column).and_then(|id| names.of(id));
                 texts.push(name.map(str::as_bytes))
             }
-            Self::Groups { side, names, of_user, offsets, texts } => {
+            Self::Groups {
+                side,
+                names,
+                of_user,
+                offsets,
+                texts,
+            } => {
                 of_user.clear();
-                side.merge(user_id, |row| of_user.extend(row.int(1).and_then(|id| names.rank(id))))?;
+                side.merge(user_id, |row| {
+                    of_user.extend(row.int(1).and_then(|id| names.rank(id)))
+                })?;
                 of_user.sort_unstable();
-                let bytes = of_user.iter().map(|rank| texts.push(Some(names.at(*rank).as_bytes()))).sum();
+                let bytes = of_user
+                    .iter()
+                    .map(|rank| texts.push(Some(names.at(*rank).as_bytes())))
+                    .sum();
                 offsets.push(texts.len());
                 bytes
             }
@@ -428,7 +513,9 @@ impl<'r> ValueReader<'r> {
             }
             Self::Groups { offsets, texts, .. } => {
                 let offsets = std::mem::replace(offsets, vec![0]);
-                let arrow_schema::DataType::List(item) = column_type.arrow() else { return Err(ValueError::NotUtf8) };
+                let arrow_schema::DataType::List(item) = column_type.arrow() else {
+                    return Err(ValueError::NotUtf8);
+                };
                 let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
                 Arc::new(ListArray::new(item, offsets, Arc::new(texts.finish()?), None))
             }
@@ -445,7 +532,11 @@ struct Texts {
 
 impl Texts {
     fn new() -> Self {
-        Self { offsets: vec![0], bytes: Vec::new(), nulls: NullBufferBuilder::new(MAX_BATCH_ROWS) }
+        Self {
+            offsets: vec![0],
+            bytes: Vec::new(),
+            nulls: NullBufferBuilder::new(MAX_BATCH_ROWS),
+        }
     }
 
     fn len(&self) -> i32 {
@@ -471,7 +562,8 @@ impl Texts {
         let offsets = std::mem::replace(&mut self.offsets, Vec::with_capacity(MAX_BATCH_ROWS + 1));
         self.offsets.push(0);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-        StringArray::try_new(offsets, Buffer::from_vec(bytes), self.nulls.finish()).map_err(|_| ValueError::NotUtf8)
+        StringArray::try_new(offsets, Buffer::from_vec(bytes), self.nulls.finish())
+            .map_err(|_| ValueError::NotUtf8)
     }
 }
 
@@ -488,7 +580,10 @@ struct Ints {
 
 impl Ints {
     fn new() -> Self {
-        Self { values: Vec::with_capacity(MAX_BATCH_ROWS), nulls: NullBufferBuilder::new(MAX_BATCH_ROWS) }
+        Self {
+            values: Vec::with_capacity(MAX_BATCH_ROWS),
+            nulls: NullBufferBuilder::new(MAX_BATCH_ROWS),
+        }
     }
 
     fn push(&mut self, value: Option<i64>) {
@@ -512,10 +607,17 @@ impl Names {
     fn read(raw: &RawConnection<'_>, tenant_id: i64, sql: &str) -> Result<Self, SourceError> {
         let mut select = raw.prepare(sql)?;
         select.bind_i64(1, tenant_id)?;
-        let mut names = Self { sorted: Vec::new(), ranks: HashMap::new() };
+        let mut names = Self {
+            sorted: Vec::new(),
+            ranks: HashMap::new(),
+        };
         while select.step()? {
-            names.ranks.insert(select.int(0).unwrap_or_default(), names.sorted.len());
-            names.sorted.push(String::from_utf8_lossy(select.text(1).unwrap_or_default()).into_owned());
+            names
+                .ranks
+                .insert(select.int(0).unwrap_or_default(), names.sorted.len());
+            names
+                .sorted
+                .push(String::from_utf8_lossy(select.text(1).unwrap_or_default()).into_owned());
         }
         Ok(names)
     }
@@ -581,7 +683,12 @@ impl<'t> IdentityList<'t> {
     fn begin(texts: &'t mut Texts) -> Self {
         let begin = texts.bytes.len();
         texts.bytes.push(b'[');
-        Self { texts, begin, first: true, failed: false }
+        Self {
+            texts,
+            begin,
+            first: true,
+            failed: false,
+        }
     }
 
     fn push(&mut self, row: &Statement<'_>) {
@@ -590,9 +697,15 @@ impl<'t> IdentityList<'t> {
         }
         let text = |column| std::str::from_utf8(row.text(column).unwrap_or_default());
         let written = match (text(1), text(2), text(3)) {
-            (Ok(connection), Ok(provider), Ok(subject)) => {
-                serde_json::to_writer(&mut self.texts.bytes, &IdentityJson { connection, provider, subject }).is_ok()
-            }
+            (Ok(connection), Ok(provider), Ok(subject)) => serde_json::to_writer(
+                &mut self.texts.bytes,
+                &IdentityJson {
+                    connection,
+                    provider,
+                    subject,
+                },
+            )
+            .is_ok(),
             _ => false,
         };
         self.failed |= !written;
@@ -623,11 +736,20 @@ mod tests {
 
     #[test]
     fn no_statement_of_an_export_names_a_column_that_never_leaves() {
-        let statements = catalog().fields().iter().filter_map(|field| match origin(&field.name) {
-            Some(Origin::Expression(sql) | Origin::Connection(sql)) => Some(sql),
-            _ => None,
-        });
-        let side = [GROUPS_SQL, FACTORS_SQL, IDENTITIES_SQL, GROUP_NAMES_SQL, CONNECTION_NAMES_SQL];
+        let statements = catalog()
+            .fields()
+            .iter()
+            .filter_map(|field| match origin(&field.name) {
+                Some(Origin::Expression(sql) | Origin::Connection(sql)) => Some(sql),
+                _ => None,
+            });
+        let side = [
+            GROUPS_SQL,
+            FACTORS_SQL,
+            IDENTITIES_SQL,
+            GROUP_NAMES_SQL,
+            CONNECTION_NAMES_SQL,
+        ];
         let read: Vec<&str> = statements.chain(side).collect();
         for (table, columns) in catalog().tables() {
             // Keys are compared, not selected into any column.
@@ -635,10 +757,17 @@ mod tests {
                 column.class == Classification::Never && !name.ends_with("_id") && *name != "name"
             });
             for (column, _) in secret.filter(|(name, _)| *name != "phone_number" && *name != "created_at") {
-                assert!(read.iter().all(|sql| !sql.contains(column.as_str())), "{table}.{column} is read");
+                assert!(
+                    read.iter().all(|sql| !sql.contains(column.as_str())),
+                    "{table}.{column} is read"
+                );
             }
         }
         let phone: Vec<&&str> = read.iter().filter(|sql| sql.contains("phone_number")).collect();
-        assert_eq!(phone, [&LAST_FOUR], "a phone number is read only to be cut to its last four digits");
+        assert_eq!(
+            phone,
+            [&LAST_FOUR],
+            "a phone number is read only to be cut to its last four digits"
+        );
     }
 }

@@ -32,7 +32,9 @@ impl Tenant {
 }
 
 fn is_tenant_name(name: &str) -> bool {
-    let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let plain = name
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     plain && (1..=64).contains(&name.len()) && !name.starts_with('-')
 }
 
@@ -42,7 +44,9 @@ impl Directory {
     /// # Errors
     /// There is none.
     pub async fn tenant(&self, name: &str) -> Result<Tenant, DirectoryError> {
-        self.find_tenant(name).await?.ok_or_else(|| DirectoryError::UnknownTenant(name.to_owned()))
+        self.find_tenant(name)
+            .await?
+            .ok_or_else(|| DirectoryError::UnknownTenant(name.to_owned()))
     }
 
     async fn find_tenant(&self, name: &str) -> Result<Option<Tenant>, DirectoryError> {
@@ -90,12 +94,20 @@ impl Directory {
     /// # Errors
     /// The database refused.
     pub async fn tenant_names(&self) -> Result<Vec<String>, DirectoryError> {
-        Ok(sqlx::query_scalar("SELECT name FROM tenants ORDER BY name").fetch_all(&self.pool).await?)
+        Ok(sqlx::query_scalar("SELECT name FROM tenants ORDER BY name")
+            .fetch_all(&self.pool)
+            .await?)
     }
 }
 
 fn from_row(row: &sqlx::sqlite::SqliteRow) -> Result<Tenant, DirectoryError> {
     let key: Vec<u8> = row.try_get(2)?;
-    let key = key.try_into().map_err(|_| DirectoryError::Corrupt("tenants.pseudonym_key"))?;
-    Ok(Tenant { id: row.try_get(0)?, name: row.try_get(1)?, key })
+    let key = key
+        .try_into()
+        .map_err(|_| DirectoryError::Corrupt("tenants.pseudonym_key"))?;
+    Ok(Tenant {
+        id: row.try_get(0)?,
+        name: row.try_get(1)?,
+        key,
+    })
 }

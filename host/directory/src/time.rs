@@ -20,7 +20,9 @@ pub fn parse_instant(text: &str) -> Option<i64> {
         return Some(at.as_microsecond());
     }
     let date: Date = (text.len() == "2025-01-01".len()).then(|| text.parse().ok())??;
-    date.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp().as_microsecond())
+    date.to_zoned(TimeZone::UTC)
+        .ok()
+        .map(|at| at.timestamp().as_microsecond())
 }
 
 #[cfg(test)]

@@ -56,7 +56,10 @@ impl FromStr for Scope {
     type Err = UnknownScope;
 
     fn from_str(name: &str) -> Result<Self, UnknownScope> {
-        Self::ALL.into_iter().find(|scope| scope.name() == name).ok_or_else(|| UnknownScope(name.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|scope| scope.name() == name)
+            .ok_or_else(|| UnknownScope(name.to_owned()))
     }
 }
 
@@ -156,7 +159,10 @@ impl Directory {
                 .await?;
         }
         let scopes: String = row.try_get(3)?;
-        let scopes = scopes.split_whitespace().map(str::parse).collect::<Result<_, _>>();
+        let scopes = scopes
+            .split_whitespace()
+            .map(str::parse)
+            .collect::<Result<_, _>>();
         Ok(Some(Bearer {
             tenant: self.tenant_by_id(row.try_get(1)?).await?,
             name: row.try_get(2)?,

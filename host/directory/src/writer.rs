@@ -56,11 +56,15 @@ impl Directory {
         let runtime = tokio::runtime::Handle::current();
         let filled = tokio::task::spawn_blocking(move || {
             let filled = {
-                let mut lock = runtime.block_on(connection.lock_handle()).map_err(DirectoryError::from)?;
+                let mut lock = runtime
+                    .block_on(connection.lock_handle())
+                    .map_err(DirectoryError::from)?;
                 let raw = RawConnection::new(&mut lock);
                 fill_in_transactions(&raw, tenant_id, fill)
             };
-            runtime.block_on(connection.close()).map_err(DirectoryError::from)?;
+            runtime
+                .block_on(connection.close())
+                .map_err(DirectoryError::from)?;
             filled
         });
         filled.await.map_err(DirectoryError::from)?
@@ -99,7 +103,9 @@ pub struct UserWriter<'c> {
 
 impl std::fmt::Debug for UserWriter<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UserWriter").field("written", &self.written).finish_non_exhaustive()
+        f.debug_struct("UserWriter")
+            .field("written", &self.written)
+            .finish_non_exhaustive()
     }
 }
 
@@ -131,11 +137,16 @@ impl<'c> UserWriter<'c> {
             connections: HashMap::new(),
             groups: HashMap::new(),
             upsert_user: raw.prepare(UPSERT_USER)?,
-            delete: DELETE_CHILDREN.iter().map(|sql| raw.prepare(sql)).collect::<Result<_, _>>()?,
+            delete: DELETE_CHILDREN
+                .iter()
+                .map(|sql| raw.prepare(sql))
+                .collect::<Result<_, _>>()?,
             insert_membership: raw.prepare("INSERT OR IGNORE INTO memberships VALUES (?1, ?2, ?3)")?,
-            insert_identity: raw.prepare("INSERT INTO linked_identities VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?,
+            insert_identity: raw
+                .prepare("INSERT INTO linked_identities VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?,
             insert_password: raw.prepare("INSERT INTO password_credentials VALUES (?1, ?2, ?3, ?4, ?5)")?,
-            insert_factor: raw.prepare("INSERT INTO mfa_factors VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?,
+            insert_factor: raw
+                .prepare("INSERT INTO mfa_factors VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?,
             insert_token: raw.prepare("INSERT INTO refresh_tokens VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?,
         })
     }
@@ -220,7 +231,9 @@ impl<'c> UserWriter<'c> {
     }
 
     fn write_identities(&mut self, user: &UserRecord) -> Result<(), SqliteError> {
-        let Some(identities) = &user.identities else { return Ok(()) };
+        let Some(identities) = &user.identities else {
+            return Ok(());
+        };
         self.clear(Child::Identities, &user.user_id)?;
         for (position, identity) in (0..).zip(identities) {
             let insert = &mut self.insert_identity;
@@ -239,7 +252,9 @@ impl<'c> UserWriter<'c> {
     }
 
     fn write_secrets(&mut self, user: &UserRecord) -> Result<(), SqliteError> {
-        let Some(secrets) = &user.secrets else { return Ok(()) };
+        let Some(secrets) = &user.secrets else {
+            return Ok(());
+        };
         for child in [Child::Passwords, Child::Factors, Child::Tokens] {
             self.clear(child, &user.user_id)?;
         }
@@ -271,7 +286,10 @@ impl<'c> UserWriter<'c> {
         }
         for token in &secrets.refresh_tokens {
             let insert = &mut self.insert_token;
-            insert.bind_text(1, &format!("rft_{}", BASE32_NOPAD.encode(&Sha256::digest(token)[..15])))?;
+            insert.bind_text(
+                1,
+                &format!("rft_{}", BASE32_NOPAD.encode(&Sha256::digest(token)[..15])),
+            )?;
             insert.bind_i64(2, self.tenant_id)?;
             insert.bind_text(3, &user.user_id)?;
             insert.bind_text(4, "console")?;
@@ -302,9 +320,19 @@ impl<'c> UserWriter<'c> {
         insert.bind_i64(1, self.tenant_id)?;
         insert.bind_text(2, &public_id)?;
         insert.bind_text(3, name)?;
-        insert.bind_text(4, if name.contains("google") { "google-oauth2" } else { "database" })?;
+        insert.bind_text(
+            4,
+            if name.contains("google") {
+                "google-oauth2"
+            } else {
+                "database"
+            },
+        )?;
         insert.run()?;
-        let id = self.id_of("SELECT connection_id FROM connections WHERE tenant_id = ?1 AND name = ?2", name)?;
+        let id = self.id_of(
+            "SELECT connection_id FROM connections WHERE tenant_id = ?1 AND name = ?2",
+            name,
+        )?;
         self.connections.insert(name.to_owned(), id);
         Ok(id)
     }
@@ -313,12 +341,16 @@ impl<'c> UserWriter<'c> {
         if let Some(id) = self.groups.get(name) {
             return Ok(*id);
         }
-        let mut insert =
-            self.raw.prepare("INSERT INTO groups (tenant_id, name) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
+        let mut insert = self
+            .raw
+            .prepare("INSERT INTO groups (tenant_id, name) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
         insert.bind_i64(1, self.tenant_id)?;
         insert.bind_text(2, name)?;
         insert.run()?;
-        let id = self.id_of("SELECT group_id FROM groups WHERE tenant_id = ?1 AND name = ?2", name)?;
+        let id = self.id_of(
+            "SELECT group_id FROM groups WHERE tenant_id = ?1 AND name = ?2",
+            name,
+        )?;
         self.groups.insert(name.to_owned(), id);
         Ok(id)
     }
@@ -338,14 +370,22 @@ fn public_connection_id(tenant_id: i64, name: &str) -> String {
     format!("con_{}", BASE32_NOPAD.encode(&digest[..10]))
 }
 
-fn bind_optional(statement: &mut Statement<'_>, parameter: i32, value: Option<&str>) -> Result<(), SqliteError> {
+fn bind_optional(
+    statement: &mut Statement<'_>,
+    parameter: i32,
+    value: Option<&str>,
+) -> Result<(), SqliteError> {
     match value {
         Some(value) => statement.bind_text(parameter, value),
         None => statement.bind_null(parameter),
     }
 }
 
-fn bind_optional_int(statement: &mut Statement<'_>, parameter: i32, value: Option<i64>) -> Result<(), SqliteError> {
+fn bind_optional_int(
+    statement: &mut Statement<'_>,
+    parameter: i32,
+    value: Option<i64>,
+) -> Result<(), SqliteError> {
     match value {
         Some(value) => statement.bind_i64(parameter, value),
         None => statement.bind_null(parameter),

@@ -1,1 +1,31 @@
 //! The export pipeline, its jobs and their worker.
+//!
+//! ```text
+//! ExportRequest ──Engine::check──► ExportSpec ──► pipeline: read ► release ► transform ► encode ► write
+//!   (anyone's)       (422 or)        (sound)                    └── each stage on its own, bounded channels
+//! ```
+//!
+//! [`Engine`] is built once and passed down. A job is run by [`Engine::run_job`], whoever calls
+//! it: the server's [`worker`], or the command line.
+
+mod catalog;
+mod engine;
+mod error;
+mod lock;
+mod pipeline;
+mod progress;
+mod recover;
+mod request;
+mod run;
+mod spec;
+mod stream;
+pub mod worker;
+
+pub use catalog::PluginSummary;
+pub use engine::Engine;
+pub use error::{EngineError, ExportFailure, RequestError};
+pub use progress::{ProgressReport, ProgressWatch};
+pub use request::{ExportRequest, OnReject, PluginRequest};
+pub use run::{Completed, Destination};
+pub use spec::ExportSpec;
+pub use stream::UserStream;

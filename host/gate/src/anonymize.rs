@@ -19,7 +19,12 @@ impl Witnesses {
     pub(crate) const FIELDS: [&str; 3] = ["email", "username", "name"];
 
     pub(crate) fn of(values: impl Iterator<Item = String>) -> Self {
-        Self(values.map(|value| value.to_lowercase()).filter(|value| value.chars().count() > 2).collect())
+        Self(
+            values
+                .map(|value| value.to_lowercase())
+                .filter(|value| value.chars().count() > 2)
+                .collect(),
+        )
     }
 
     /// Whether a text holds an e-mail address or one of the names.
@@ -41,7 +46,9 @@ pub(crate) fn redact_json(value: &mut Value, witnesses: &Witnesses, suppressed: 
             suppressed.redacted += 1;
         }
         Value::Array(items) => {
-            items.iter_mut().for_each(|item| redact_json(item, witnesses, suppressed));
+            items
+                .iter_mut()
+                .for_each(|item| redact_json(item, witnesses, suppressed));
         }
         Value::Object(members) => {
             let mut redacted = Map::with_capacity(members.len());
@@ -62,12 +69,21 @@ pub(crate) fn redact_json(value: &mut Value, witnesses: &Witnesses, suppressed: 
 }
 
 fn is_plain_key(key: &str) -> bool {
-    key.len() <= MAX_KEY_CHARS && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:".contains(&b))
+    key.len() <= MAX_KEY_CHARS
+        && key
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_-.:".contains(&b))
 }
 
 fn free_key(members: &Map<String, Value>) -> String {
     (1..)
-        .map(|n| if n == 1 { REDACTED.to_owned() } else { format!("{REDACTED} {n}") })
+        .map(|n| {
+            if n == 1 {
+                REDACTED.to_owned()
+            } else {
+                format!("{REDACTED} {n}")
+            }
+        })
         .find(|key| !members.contains_key(key))
         .expect("a map has finitely many keys")
 }

@@ -65,7 +65,10 @@ pub struct ShapedBatch {
 impl ShapedBatch {
     /// A released batch before, or without, any plugin.
     pub fn untouched(released: ReleasedBatch) -> Self {
-        Self { schema: released.schema, columns: released.columns }
+        Self {
+            schema: released.schema,
+            columns: released.columns,
+        }
     }
 
     /// Number of rows.

@@ -72,7 +72,11 @@ fn nullable() -> bool {
 impl Field {
     /// The field as a column.
     pub fn spec(&self) -> ColumnSpec {
-        ColumnSpec { name: self.name.clone(), column_type: self.column_type, nullable: self.nullable }
+        ColumnSpec {
+            name: self.name.clone(),
+            column_type: self.column_type,
+            nullable: self.nullable,
+        }
     }
 }
 
@@ -118,8 +122,10 @@ pub fn catalog() -> &'static FieldCatalog {
     static CATALOG: LazyLock<FieldCatalog> = LazyLock::new(|| {
         let mut catalog: FieldCatalog =
             toml::from_str(include_str!("fields.toml")).expect("fields.toml is tested");
-        catalog.never_by_name =
-            catalog.never_names().map(|(name, why)| (squash(name), why.to_owned())).collect();
+        catalog.never_by_name = catalog
+            .never_names()
+            .map(|(name, why)| (squash(name), why.to_owned()))
+            .collect();
         catalog
     });
     &CATALOG
@@ -143,7 +149,9 @@ impl FieldCatalog {
 
     /// The fields that leave unless others are asked for.
     pub fn everyday(&self) -> impl Iterator<Item = &Field> {
-        self.fields.iter().filter(|field| field.class == FieldClass::Everyday)
+        self.fields
+            .iter()
+            .filter(|field| field.class == FieldClass::Everyday)
     }
 
     /// Why nothing of this name ever leaves; absent where the name is unknown or may leave.
@@ -154,15 +162,20 @@ impl FieldCatalog {
 
     /// Every name of something that never leaves, with the reason.
     pub fn never_names(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.columns.values().flat_map(BTreeMap::values).flat_map(|column| {
-            let why = column.why.as_deref().unwrap_or_default();
-            column.names.iter().map(move |name| (name.as_str(), why))
-        })
+        self.columns
+            .values()
+            .flat_map(BTreeMap::values)
+            .flat_map(|column| {
+                let why = column.why.as_deref().unwrap_or_default();
+                column.names.iter().map(move |name| (name.as_str(), why))
+            })
     }
 
     /// Tables whose columns are classified, with their columns.
     pub fn tables(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, Column>)> {
-        self.columns.iter().map(|(table, columns)| (table.as_str(), columns))
+        self.columns
+            .iter()
+            .map(|(table, columns)| (table.as_str(), columns))
     }
 
     /// Tables that no export source reads.
@@ -173,7 +186,10 @@ impl FieldCatalog {
 
 /// A name without case and separators.
 fn squash(name: &str) -> String {
-    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    name.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 #[cfg(test)]
@@ -186,7 +202,10 @@ mod tests {
             for (name, column) in columns {
                 let place = format!("{table}.{name}");
                 for field in &column.fields {
-                    assert!(catalog().field(field).is_some(), "{place} feeds {field}, which is no field");
+                    assert!(
+                        catalog().field(field).is_some(),
+                        "{place} feeds {field}, which is no field"
+                    );
                 }
                 if column.class == Classification::Never {
                     assert!(column.fields.is_empty(), "{place} never leaves but feeds a field");
@@ -195,8 +214,14 @@ mod tests {
                     assert!(!column.fields.is_empty(), "{place} may leave, but as no field");
                 }
                 for never in &column.names {
-                    assert!(column.why.is_some(), "{place} is refused as {never} without a reason");
-                    assert!(catalog().field(never).is_none(), "{never} is both a field and refused");
+                    assert!(
+                        column.why.is_some(),
+                        "{place} is refused as {never} without a reason"
+                    );
+                    assert!(
+                        catalog().field(never).is_none(),
+                        "{never} is both a field and refused"
+                    );
                 }
             }
         }
@@ -213,7 +238,13 @@ mod tests {
 
     #[test]
     fn a_never_name_is_refused_in_any_spelling() {
-        for name in ["password_hash", "passwordHash", "PASSWORD-HASH", "phone_number", "refreshToken"] {
+        for name in [
+            "password_hash",
+            "passwordHash",
+            "PASSWORD-HASH",
+            "phone_number",
+            "refreshToken",
+        ] {
             assert!(catalog().never(name).is_some(), "{name}");
         }
         assert!(catalog().never("email").is_none());

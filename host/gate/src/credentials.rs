@@ -31,8 +31,14 @@ const SHAPES: [(CredentialShape, &str); 5] = [
             r"|\{(?:S?SHA(?:224|256|384|512)?|S?MD5|CRYPT|PBKDF2[A-Z0-9_-]*|ARGON2)\}[A-Za-z0-9+/=$.]{16}",
         ),
     ),
-    (CredentialShape::OtpUri, r"(?:otpauth|OTPAUTH|Otpauth)(?:-migration)?:"),
-    (CredentialShape::PemKey, r"-----BEGIN [A-Z0-9 ]*KEY(?: BLOCK)?-----"),
+    (
+        CredentialShape::OtpUri,
+        r"(?:otpauth|OTPAUTH|Otpauth)(?:-migration)?:",
+    ),
+    (
+        CredentialShape::PemKey,
+        r"-----BEGIN [A-Z0-9 ]*KEY(?: BLOCK)?-----",
+    ),
     (
         CredentialShape::JsonWebToken,
         r"eyJ[A-Za-z0-9_-]{8,}\.(?:eyJ[A-Za-z0-9_-]{4,}\.|[A-Za-z0-9_-]*\.[A-Za-z0-9_-]{8,}\.)",
@@ -41,7 +47,10 @@ const SHAPES: [(CredentialShape, &str); 5] = [
 ];
 
 fn compile(pattern: &str) -> Regex {
-    RegexBuilder::new(pattern).unicode(false).build().expect("the patterns are tested")
+    RegexBuilder::new(pattern)
+        .unicode(false)
+        .build()
+        .expect("the patterns are tested")
 }
 
 /// The first credential in a text, if there is one. Linear in the text's length.
@@ -53,7 +62,9 @@ pub fn find_credential(text: &[u8]) -> Option<CredentialShape> {
     if !ANY.is_match(text) {
         return None;
     }
-    EACH.iter().find(|(_, pattern)| pattern.is_match(text)).map(|(shape, _)| *shape)
+    EACH.iter()
+        .find(|(_, pattern)| pattern.is_match(text))
+        .map(|(shape, _)| *shape)
 }
 
 /// Whether JSON text might hold a credential, as a key or as a value, in any spelling that
@@ -80,14 +91,44 @@ pub fn is_credential_key(key: &str) -> bool {
 
 /// Words that make a key a credential's wherever they stand.
 const WORDS: [&str; 19] = [
-    "password", "passwords", "passwd", "pwd", "passphrase", "passcode", "secret", "secrets", "token", "tokens",
-    "otp", "totp", "hotp", "otpauth", "credential", "credentials", "mnemonic", "jwt", "apikey",
+    "password",
+    "passwords",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "passcode",
+    "secret",
+    "secrets",
+    "token",
+    "tokens",
+    "otp",
+    "totp",
+    "hotp",
+    "otpauth",
+    "credential",
+    "credentials",
+    "mnemonic",
+    "jwt",
+    "apikey",
 ];
 
 /// Parts that make it one even in a name without separators.
 const INSIDE: [&str; 15] = [
-    "password", "passwd", "passphrase", "privatekey", "secretkey", "apikey", "accesskey", "signingkey",
-    "accesstoken", "refreshtoken", "recoverycode", "backupcode", "otpauth", "seedphrase", "clientsecret",
+    "password",
+    "passwd",
+    "passphrase",
+    "privatekey",
+    "secretkey",
+    "apikey",
+    "accesskey",
+    "signingkey",
+    "accesstoken",
+    "refreshtoken",
+    "recoverycode",
+    "backupcode",
+    "otpauth",
+    "seedphrase",
+    "clientsecret",
 ];
 
 /// Endings that do.
@@ -118,18 +159,45 @@ mod tests {
     #[test]
     fn credentials_are_known_by_their_shape() {
         let cases: [(&str, CredentialShape); 12] = [
-            ("$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy", CredentialShape::PasswordHash),
-            ("x $argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA", CredentialShape::PasswordHash),
-            ("$scrypt$ln=16,r=8,p=1$aM15713r3Xsvxbi31lqr1Q", CredentialShape::PasswordHash),
-            ("$6$rounds=5000$saltsalt$0123456789abcdefghijklmnop", CredentialShape::PasswordHash),
-            ("{SSHA}0c0blFTXXNuAMHECS4uxrj3ZieMoWImr", CredentialShape::PasswordHash),
-            ("otpauth://totp/Acme:anita?secret=JBSWY3DPEHPK3PXP", CredentialShape::OtpUri),
+            (
+                "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
+                CredentialShape::PasswordHash,
+            ),
+            (
+                "x $argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA",
+                CredentialShape::PasswordHash,
+            ),
+            (
+                "$scrypt$ln=16,r=8,p=1$aM15713r3Xsvxbi31lqr1Q",
+                CredentialShape::PasswordHash,
+            ),
+            (
+                "$6$rounds=5000$saltsalt$0123456789abcdefghijklmnop",
+                CredentialShape::PasswordHash,
+            ),
+            (
+                "{SSHA}0c0blFTXXNuAMHECS4uxrj3ZieMoWImr",
+                CredentialShape::PasswordHash,
+            ),
+            (
+                "otpauth://totp/Acme:anita?secret=JBSWY3DPEHPK3PXP",
+                CredentialShape::OtpUri,
+            ),
             ("-----BEGIN PRIVATE KEY-----\nMIG", CredentialShape::PemKey),
             ("-----BEGIN OPENSSH PRIVATE KEY-----", CredentialShape::PemKey),
             ("-----BEGIN PGP PRIVATE KEY BLOCK-----", CredentialShape::PemKey),
-            ("Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", CredentialShape::JsonWebToken),
-            ("eyJhbGciOiJkaXIiLCJlbmMiOiJB..MTIzNDU2Nzg.Y2lwaGVy.dGFn", CredentialShape::JsonWebToken),
-            ("exeat_0123456789012345678901234567890123456789", CredentialShape::ApiToken),
+            (
+                "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
+                CredentialShape::JsonWebToken,
+            ),
+            (
+                "eyJhbGciOiJkaXIiLCJlbmMiOiJB..MTIzNDU2Nzg.Y2lwaGVy.dGFn",
+                CredentialShape::JsonWebToken,
+            ),
+            (
+                "exeat_0123456789012345678901234567890123456789",
+                CredentialShape::ApiToken,
+            ),
         ];
         for (text, shape) in cases {
             assert_eq!(find_credential(text.as_bytes()), Some(shape), "{text}");
@@ -139,7 +207,15 @@ mod tests {
 
     #[test]
     fn ordinary_text_is_no_credential() {
-        for text in ["Anita Singh", "costs $2 or $3", "{SHA}", "eyJ", "pays $1$ a day", "BEGIN PRIVATE KEY", ""] {
+        for text in [
+            "Anita Singh",
+            "costs $2 or $3",
+            "{SHA}",
+            "eyJ",
+            "pays $1$ a day",
+            "BEGIN PRIVATE KEY",
+            "",
+        ] {
             assert_eq!(find_credential(text.as_bytes()), None, "{text}");
         }
     }
@@ -147,13 +223,34 @@ mod tests {
     #[test]
     fn keys_tell_what_they_hold() {
         for key in [
-            "password", "Password", "userPassword", "old-password", "client_secret", "clientSecret", "refreshToken",
-            "accesstoken", "totp", "mfa.otp", "privateKey", "api_key", "recovery_codes", "authtoken", "db pwd",
+            "password",
+            "Password",
+            "userPassword",
+            "old-password",
+            "client_secret",
+            "clientSecret",
+            "refreshToken",
+            "accesstoken",
+            "totp",
+            "mfa.otp",
+            "privateKey",
+            "api_key",
+            "recovery_codes",
+            "authtoken",
+            "db pwd",
         ] {
             assert!(is_credential_key(key), "{key}");
             assert!(may_hold_credential(key.as_bytes()), "{key}");
         }
-        for key in ["passport_number", "compass", "secretary", "tokenizer", "country", "hotel", "keyboard"] {
+        for key in [
+            "passport_number",
+            "compass",
+            "secretary",
+            "tokenizer",
+            "country",
+            "hotel",
+            "keyboard",
+        ] {
             assert!(!is_credential_key(key), "{key}");
         }
     }

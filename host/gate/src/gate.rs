@@ -39,7 +39,11 @@ impl Gate {
     /// A gate that releases these fields, in this order.
     pub fn new(released: Vec<&'static Field>, anonymize: bool) -> Self {
         let schema = released.iter().map(|field| field.spec()).collect();
-        Self { released, schema, anonymize }
+        Self {
+            released,
+            schema,
+            anonymize,
+        }
     }
 
     /// The fields that leave.
@@ -51,7 +55,10 @@ impl Gate {
     /// who a row is about, so that they can be found in other values.
     pub fn reads(&self) -> Vec<&'static Field> {
         let mut reads = self.released.clone();
-        let hides = self.released.iter().any(|field| field.anonymized == Anonymized::RedactText);
+        let hides = self
+            .released
+            .iter()
+            .any(|field| field.anonymized == Anonymized::RedactText);
         if self.anonymize && hides {
             let witnesses = Witnesses::FIELDS.iter().filter_map(|name| catalog().field(name));
             reads.extend(witnesses.filter(|witness| !self.releases(&witness.name)));
@@ -80,7 +87,11 @@ impl Gate {
         let unplanned = |column: &&ColumnSpec| planned.iter().all(|field| field.name != column.name);
         suppressed.columns += raw.schema.iter().filter(unplanned).count() as u64;
         let columns = record_batch(&self.schema, columns, raw.rows())?;
-        Ok(ReleasedBatch { schema: Arc::clone(&self.schema), columns, evidence })
+        Ok(ReleasedBatch {
+            schema: Arc::clone(&self.schema),
+            columns,
+            evidence,
+        })
     }
 
     /// The evidence of an export that has released nothing yet.
@@ -104,7 +115,10 @@ impl Gate {
             .filter_map(|name| raw.columns.column_by_name(name)?.as_any().downcast_ref())
             .collect();
         let names = |row: usize| {
-            columns.iter().filter(move |column| column.is_valid(row)).map(move |column| column.value(row).to_owned())
+            columns
+                .iter()
+                .filter(move |column| column.is_valid(row))
+                .map(move |column| column.value(row).to_owned())
         };
         (0..raw.rows()).map(|row| Witnesses::of(names(row))).collect()
     }
@@ -117,7 +131,11 @@ impl Gate {
         suppressed: &mut Suppressed,
     ) -> Result<ArrayRef, GateError> {
         let wrong = || GateError::WrongType(field.name.clone());
-        let anonymized = if self.anonymize { field.anonymized } else { Anonymized::Keep };
+        let anonymized = if self.anonymize {
+            field.anonymized
+        } else {
+            Anonymized::Keep
+        };
         Ok(match field.column_type {
             ColumnType::Utf8 => {
                 let texts = column.as_any().downcast_ref::<StringArray>().ok_or_else(wrong)?;
@@ -243,9 +261,17 @@ fn clean_list(
         }
         Arc::new(clean.finish())
     };
-    let arrow_schema::DataType::List(item) = lists.data_type() else { return None };
+    let arrow_schema::DataType::List(item) = lists.data_type() else {
+        return None;
+    };
     Some(Arc::new(
-        ListArray::try_new(Arc::clone(item), lists.offsets().clone(), values, lists.nulls().cloned()).ok()?,
+        ListArray::try_new(
+            Arc::clone(item),
+            lists.offsets().clone(),
+            values,
+            lists.nulls().cloned(),
+        )
+        .ok()?,
     ))
 }
 
@@ -279,7 +305,12 @@ mod tests {
 
     fn text_of(columns: &RecordBatch, name: &str, row: usize) -> String {
         let column = columns.column_by_name(name).unwrap();
-        column.as_any().downcast_ref::<StringArray>().unwrap().value(row).to_owned()
+        column
+            .as_any()
+            .downcast_ref::<StringArray>()
+            .unwrap()
+            .value(row)
+            .to_owned()
     }
 
     #[test]
@@ -301,7 +332,9 @@ mod tests {
             ("user_id", ColumnType::Utf8, texts(&["usr_1", "usr_2"])),
             ("nickname", ColumnType::Utf8, texts(&["Ann", hash])),
         ]);
-        let released = Gate::new(fields(&["user_id", "nickname"]), false).release(batch).unwrap();
+        let released = Gate::new(fields(&["user_id", "nickname"]), false)
+            .release(batch)
+            .unwrap();
         assert_eq!(text_of(&released.columns, "nickname", 0), "Ann");
         assert_eq!(text_of(&released.columns, "nickname", 1), REDACTED);
         assert_eq!(released.evidence().suppressed.credential_values, 1);
@@ -311,10 +344,17 @@ mod tests {
     fn anonymized_rows_tell_nobody_by_name_even_if_the_name_is_not_released() {
         let gate = Gate::new(fields(&["user_id", "custom_attributes"]), true);
         let reads: Vec<&str> = gate.reads().iter().map(|field| field.name.as_str()).collect();
-        assert_eq!(reads, ["user_id", "custom_attributes", "email", "username", "name"]);
+        assert_eq!(
+            reads,
+            ["user_id", "custom_attributes", "email", "username", "name"]
+        );
         let batch = raw(&[
             ("user_id", ColumnType::Utf8, texts(&["usr_1"])),
-            ("custom_attributes", ColumnType::Json, texts(&[r#"{"boss":"Anita","anita_s":1,"n":2}"#])),
+            (
+                "custom_attributes",
+                ColumnType::Json,
+                texts(&[r#"{"boss":"Anita","anita_s":1,"n":2}"#]),
+            ),
             ("email", ColumnType::Utf8, texts(&["a@example.com"])),
             ("username", ColumnType::Utf8, texts(&["anita_s"])),
             ("name", ColumnType::Utf8, texts(&["Anita Singh"])),

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, StringArray, TimestampMicrosecondArray,
-    new_null_array,
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, StringArray,
+    TimestampMicrosecondArray, new_null_array,
 };
 use regex::bytes::Regex;
 use serde::de::IgnoredAny;
@@ -107,7 +107,10 @@ impl OutputGuard {
             let spec = match column {
                 ShapedColumn::Pass { input: from, name } => {
                     let from = input.get(*from).ok_or(GuardError::Columns)?;
-                    ColumnSpec { name: name.clone(), ..from.clone() }
+                    ColumnSpec {
+                        name: name.clone(),
+                        ..from.clone()
+                    }
                 }
                 ShapedColumn::Constant { spec, value } => {
                     check_column(spec, value)?;
@@ -116,7 +119,10 @@ impl OutputGuard {
                 ShapedColumn::Computed(spec) => spec.clone(),
             };
             if let Some(why) = catalog().never(&spec.name) {
-                return Err(GuardError::NeverName { name: spec.name, why: why.to_owned() });
+                return Err(GuardError::NeverName {
+                    name: spec.name,
+                    why: why.to_owned(),
+                });
             }
             let printable = !spec.name.chars().any(char::is_control);
             let fits = !spec.name.is_empty() && spec.name.len() <= MAX_NAME_BYTES && printable;
@@ -125,7 +131,10 @@ impl OutputGuard {
             }
             schema.push(spec);
         }
-        Ok(Self { columns, schema: schema.into() })
+        Ok(Self {
+            columns,
+            schema: schema.into(),
+        })
     }
 
     /// Names and types of the columns that come out.
@@ -160,9 +169,13 @@ impl OutputGuard {
         }
         let mut columns = record_batch(&self.schema, columns, rows).map_err(|_| GuardError::Columns)?;
         if let Some(keep) = keep {
-            columns = arrow_select::filter::filter_record_batch(&columns, keep).map_err(|_| GuardError::Columns)?;
+            columns =
+                arrow_select::filter::filter_record_batch(&columns, keep).map_err(|_| GuardError::Columns)?;
         }
-        Ok(ShapedBatch { schema: Arc::clone(&self.schema), columns })
+        Ok(ShapedBatch {
+            schema: Arc::clone(&self.schema),
+            columns,
+        })
     }
 }
 
@@ -180,9 +193,13 @@ fn repeated(value: &ArrayRef, rows: usize) -> Result<ArrayRef, GuardError> {
     } else if let Some(value) = one::<Float64Array>(value) {
         Some(Arc::new(Float64Array::from_value(value.value(0), rows)))
     } else if let Some(value) = one::<TimestampMicrosecondArray>(value) {
-        Some(Arc::new(TimestampMicrosecondArray::from_value(value.value(0), rows)))
+        Some(Arc::new(TimestampMicrosecondArray::from_value(
+            value.value(0),
+            rows,
+        )))
     } else {
-        one::<BooleanArray>(value).map(|value| Arc::new(BooleanArray::from(vec![value.value(0); rows])) as ArrayRef)
+        one::<BooleanArray>(value)
+            .map(|value| Arc::new(BooleanArray::from(vec![value.value(0); rows])) as ArrayRef)
     };
     array.ok_or(GuardError::Columns)
 }
@@ -209,7 +226,10 @@ fn check_column(spec: &ColumnSpec, array: &ArrayRef) -> Result<(), GuardError> {
     }
     for (row, text) in texts.iter().enumerate() {
         if let Some(shape) = text.and_then(|text| find_credential(text.as_bytes())) {
-            return Err(GuardError::Credential { shape, place: place(spec, row) });
+            return Err(GuardError::Credential {
+                shape,
+                place: place(spec, row),
+            });
         }
     }
     Ok(())
@@ -218,7 +238,9 @@ fn check_column(spec: &ColumnSpec, array: &ArrayRef) -> Result<(), GuardError> {
 fn check_json(spec: &ColumnSpec, texts: &StringArray) -> Result<(), GuardError> {
     for (row, text) in texts.iter().enumerate() {
         let Some(text) = text else { continue };
-        let not_json = |_| GuardError::NotJson { place: place(spec, row) };
+        let not_json = |_| GuardError::NotJson {
+            place: place(spec, row),
+        };
         if !may_hold_credential(text.as_bytes()) {
             serde_json::from_str::<IgnoredAny>(text).map_err(not_json)?;
             continue;
@@ -227,11 +249,16 @@ fn check_json(spec: &ColumnSpec, texts: &StringArray) -> Result<(), GuardError> 
         let mut suppressed = crate::batch::Suppressed::default();
         scrub(&mut value, &mut suppressed);
         if suppressed.credential_keys > 0 {
-            return Err(GuardError::CredentialKey { place: place(spec, row) });
+            return Err(GuardError::CredentialKey {
+                place: place(spec, row),
+            });
         }
         if suppressed.credential_values > 0 {
             let shape = find_credential(text.as_bytes()).unwrap_or(CredentialShape::PasswordHash);
-            return Err(GuardError::Credential { shape, place: place(spec, row) });
+            return Err(GuardError::Credential {
+                shape,
+                place: place(spec, row),
+            });
         }
     }
     Ok(())
@@ -260,14 +287,16 @@ impl BytesGuard {
     pub fn check(&mut self, file: &str, bytes: &[u8]) -> Result<(), GuardError> {
         check_bytes(file, bytes)?;
         if !self.tail.is_empty() {
-            self.tail.extend_from_slice(&bytes[..bytes.len().min(OVERLAP_BYTES)]);
+            self.tail
+                .extend_from_slice(&bytes[..bytes.len().min(OVERLAP_BYTES)]);
             check_bytes(file, &self.tail)?;
         }
         let keep = if bytes.len() < OVERLAP_BYTES && !self.tail.is_empty() {
             self.tail.len().min(OVERLAP_BYTES)
         } else {
             self.tail.clear();
-            self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(OVERLAP_BYTES)..]);
+            self.tail
+                .extend_from_slice(&bytes[bytes.len().saturating_sub(OVERLAP_BYTES)..]);
             return Ok(());
         };
         self.tail.drain(..self.tail.len() - keep);
@@ -277,11 +306,17 @@ impl BytesGuard {
 
 fn check_bytes(file: &str, bytes: &[u8]) -> Result<(), GuardError> {
     static NEVER_KEYS: LazyLock<Regex> = LazyLock::new(|| {
-        let names: Vec<String> = catalog().never_names().map(|(name, _)| regex::escape(name)).collect();
+        let names: Vec<String> = catalog()
+            .never_names()
+            .map(|(name, _)| regex::escape(name))
+            .collect();
         Regex::new(&format!(r#"(?-u)"({})"[ \t\r\n]*:"#, names.join("|"))).expect("names are escaped")
     });
     if let Some(shape) = find_credential(bytes) {
-        return Err(GuardError::Credential { shape, place: format!("the file {file}") });
+        return Err(GuardError::Credential {
+            shape,
+            place: format!("the file {file}"),
+        });
     }
     if let Some(name) = NEVER_KEYS.captures(bytes).and_then(|found| found.get(1)) {
         let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
@@ -296,7 +331,11 @@ mod tests {
     use super::*;
 
     fn spec(name: &str, column_type: ColumnType) -> ColumnSpec {
-        ColumnSpec { name: name.to_owned(), column_type, nullable: true }
+        ColumnSpec {
+            name: name.to_owned(),
+            column_type,
+            nullable: true,
+        }
     }
 
     fn computed(name: &str, column_type: ColumnType) -> Vec<ShapedColumn> {
@@ -305,7 +344,9 @@ mod tests {
 
     fn input(rows: usize) -> ShapedBatch {
         let schema: Schema = [spec("user_id", ColumnType::Utf8)].into();
-        let ids: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|n| format!("usr_{n}"))));
+        let ids: ArrayRef = Arc::new(StringArray::from_iter_values(
+            (0..rows).map(|n| format!("usr_{n}")),
+        ));
         let columns = record_batch(&schema, vec![ids], rows).unwrap();
         ShapedBatch { schema, columns }
     }
@@ -333,34 +374,60 @@ mod tests {
     fn a_never_name_or_a_broken_value_in_computed_json_is_caught() {
         let guard = OutputGuard::new(&[], computed("extra", ColumnType::Json)).unwrap();
         let key: ArrayRef = Arc::new(StringArray::from(vec![r#"{"a":{"refresh_token":"x"}}"#]));
-        assert!(matches!(guard.admit(input(1), vec![key], None), Err(GuardError::CredentialKey { .. })));
+        assert!(matches!(
+            guard.admit(input(1), vec![key], None),
+            Err(GuardError::CredentialKey { .. })
+        ));
         let broken: ArrayRef = Arc::new(StringArray::from(vec!["{\"a\":"]));
-        assert!(matches!(guard.admit(input(1), vec![broken], None), Err(GuardError::NotJson { .. })));
+        assert!(matches!(
+            guard.admit(input(1), vec![broken], None),
+            Err(GuardError::NotJson { .. })
+        ));
     }
 
     #[test]
     fn kept_rows_come_out_with_passed_and_constant_columns() {
         let constant: ArrayRef = Arc::new(StringArray::from(vec!["exeat"]));
         let columns = vec![
-            ShapedColumn::Constant { spec: spec("source", ColumnType::Utf8), value: constant },
-            ShapedColumn::Pass { input: 0, name: "id".to_owned() },
+            ShapedColumn::Constant {
+                spec: spec("source", ColumnType::Utf8),
+                value: constant,
+            },
+            ShapedColumn::Pass {
+                input: 0,
+                name: "id".to_owned(),
+            },
         ];
         let guard = OutputGuard::new(&[spec("user_id", ColumnType::Utf8)], columns).unwrap();
         let keep = BooleanArray::from(vec![false, true]);
         let shaped = guard.admit(input(2), Vec::new(), Some(&keep)).unwrap();
         assert_eq!(shaped.rows(), 1);
-        let names: Vec<&str> = shaped.schema().iter().map(|column| column.name.as_str()).collect();
+        let names: Vec<&str> = shaped
+            .schema()
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
         assert_eq!(names, ["source", "id"]);
     }
 
     #[test]
     fn a_credential_across_two_chunks_is_caught() {
         let mut guard = BytesGuard::default();
-        guard.check("users.json", b"[{\"note\":\"-----BEGIN PRIV").unwrap();
+        guard
+            .check("users.json", b"[{\"note\":\"-----BEGIN PRIV")
+            .unwrap();
         guard.check("users.json", b"ATE ").unwrap();
         assert!(guard.check("users.json", b"KEY-----\"}]").is_err());
         guard.begin_file();
-        assert!(guard.check("users.json", br#"[{"password_hash" : "x"}]"#).is_err());
-        assert!(guard.check("users.json", br#"[{"name":"\"password_hash\": x"}]"#).is_ok());
+        assert!(
+            guard
+                .check("users.json", br#"[{"password_hash" : "x"}]"#)
+                .is_err()
+        );
+        assert!(
+            guard
+                .check("users.json", br#"[{"name":"\"password_hash\": x"}]"#)
+                .is_ok()
+        );
     }
 }

@@ -27,7 +27,11 @@ pub(crate) fn scrub_text<'a>(json: &'a str, suppressed: &mut Suppressed) -> Opti
     if !scrub(&mut value, suppressed) {
         return None;
     }
-    Some(if *suppressed == before { Cow::Borrowed(json) } else { Cow::Owned(value.to_string()) })
+    Some(if *suppressed == before {
+        Cow::Borrowed(json)
+    } else {
+        Cow::Owned(value.to_string())
+    })
 }
 
 /// Takes credentials out of a value; false where the value itself is one.
@@ -77,7 +81,9 @@ mod tests {
 
     #[test]
     fn an_escaped_spelling_hides_nothing() {
-        let (text, _) = scrubbed(r#"{"p\u0061ssword":"x","u":"otpauth:\/\/totp\/a","k":"\u0065yJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"}"#);
+        let (text, _) = scrubbed(
+            r#"{"p\u0061ssword":"x","u":"otpauth:\/\/totp\/a","k":"\u0065yJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"}"#,
+        );
         assert_eq!(text.as_deref(), Some("{}"));
     }
 

@@ -50,14 +50,19 @@ pub enum SelectionError {
 }
 
 fn did_you_mean(suggestion: &Option<String>) -> String {
-    suggestion.as_ref().map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default()
+    suggestion
+        .as_ref()
+        .map(|name| format!("; did you mean \"{name}\"?"))
+        .unwrap_or_default()
 }
 
 impl SelectionError {
     /// Place in the list of what is wrong, from 0.
     pub fn index(&self) -> Option<usize> {
         match self {
-            Self::Unknown { index, .. } | Self::Never { index, .. } | Self::Twice { index, .. } => Some(*index),
+            Self::Unknown { index, .. } | Self::Never { index, .. } | Self::Twice { index, .. } => {
+                Some(*index)
+            }
             Self::Empty => None,
         }
     }
@@ -66,7 +71,10 @@ impl SelectionError {
 impl FieldSelection {
     /// The everyday fields: what leaves when nobody asks for anything else.
     pub fn everyday() -> Self {
-        Self { selected: catalog().everyday().collect(), explicit: false }
+        Self {
+            selected: catalog().everyday().collect(),
+            explicit: false,
+        }
     }
 
     /// Exactly the named fields.
@@ -84,11 +92,17 @@ impl FieldSelection {
                 return Err(refusal(index, name));
             };
             if selected.iter().any(|already| already.name == field.name) {
-                return Err(SelectionError::Twice { index, name: name.to_owned() });
+                return Err(SelectionError::Twice {
+                    index,
+                    name: name.to_owned(),
+                });
             }
             selected.push(field);
         }
-        Ok(Self { selected, explicit: true })
+        Ok(Self {
+            selected,
+            explicit: true,
+        })
     }
 
     /// The selected fields, in order.
@@ -102,7 +116,11 @@ impl FieldSelection {
         let mut offered: Vec<_> = self.selected.iter().map(|field| (*field, true)).collect();
         if !self.explicit {
             let others = catalog().fields().iter();
-            offered.extend(others.filter(|field| !self.holds(&field.name)).map(|field| (field, false)));
+            offered.extend(
+                others
+                    .filter(|field| !self.holds(&field.name))
+                    .map(|field| (field, false)),
+            );
         }
         offered
     }
@@ -114,15 +132,25 @@ impl FieldSelection {
 
 fn refusal(index: usize, name: &str) -> SelectionError {
     match catalog().never(name) {
-        Some(why) => SelectionError::Never { index, name: name.to_owned(), why: why.to_owned() },
-        None => SelectionError::Unknown { index, name: name.to_owned(), suggestion: nearest(name) },
+        Some(why) => SelectionError::Never {
+            index,
+            name: name.to_owned(),
+            why: why.to_owned(),
+        },
+        None => SelectionError::Unknown {
+            index,
+            name: name.to_owned(),
+            suggestion: nearest(name),
+        },
     }
 }
 
 /// The field whose name is at most two edits away.
 fn nearest(name: &str) -> Option<String> {
     let names = catalog().fields().iter().map(|field| field.name.as_str());
-    let (distance, nearest) = names.map(|field| (strsim::damerau_levenshtein(name, field), field)).min()?;
+    let (distance, nearest) = names
+        .map(|field| (strsim::damerau_levenshtein(name, field), field))
+        .min()?;
     (distance <= 2).then(|| nearest.to_owned())
 }
 
@@ -134,13 +162,20 @@ mod tests {
     fn an_unknown_field_is_refused_with_the_nearest_name() {
         let error = FieldSelection::named(&["user_id", "emial"]).unwrap_err();
         assert_eq!(error.index(), Some(1));
-        assert_eq!(error.to_string(), "there is no field \"emial\"; did you mean \"email\"?");
+        assert_eq!(
+            error.to_string(),
+            "there is no field \"emial\"; did you mean \"email\"?"
+        );
     }
 
     #[test]
     fn a_never_field_is_refused_with_the_reason() {
         let error = FieldSelection::named(&["password_hash"]).unwrap_err();
-        assert!(error.to_string().starts_with("\"password_hash\" is never exported: a password hash"));
+        assert!(
+            error
+                .to_string()
+                .starts_with("\"password_hash\" is never exported: a password hash")
+        );
     }
 
     #[test]

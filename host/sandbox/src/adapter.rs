@@ -38,7 +38,10 @@ pub struct SideLine {
 /// Shows the length, not the line.
 impl std::fmt::Debug for SideLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SideLine").field("file", &self.file).field("bytes", &self.line.len()).finish()
+        f.debug_struct("SideLine")
+            .field("file", &self.file)
+            .field("bytes", &self.line.len())
+            .finish()
     }
 }
 
@@ -128,7 +131,12 @@ impl AdapterSession {
     ) -> Result<Self, OpenError> {
         let (mut store, guest) = plugin.instantiate(sandbox, limits)?;
         let key = crate::chain::plugin_key(job, plugin);
-        let job = Job { id: &job.job_id, snapshot_at_us: job.snapshot_at_us, seed: job.seed, pseudonym_key: &key };
+        let job = Job {
+            id: &job.job_id,
+            snapshot_at_us: job.snapshot_at_us,
+            seed: job.seed,
+            pseudonym_key: &key,
+        };
         let planned = store
             .call(|store| guest.open_adapter(store, &job, offered, config))
             .map_err(|cause| plugin.failure(None, None, cause))?
@@ -136,7 +144,8 @@ impl AdapterSession {
         let planned: Vec<usize> = planned.into_iter().map(|read| read as usize).collect();
         let distinct: HashSet<usize> = planned.iter().copied().collect();
         if distinct.len() != planned.len() || planned.iter().any(|read| *read >= offered.len()) {
-            let cause = Cause::GuestFault("its plan names a column that is not there, or one twice".to_owned());
+            let cause =
+                Cause::GuestFault("its plan names a column that is not there, or one twice".to_owned());
             return Err(plugin.failure(None, None, cause).into());
         }
         let (needs, reads) = if narrowed {
@@ -147,7 +156,17 @@ impl AdapterSession {
         let needs = needs.iter().map(|index| offered[*index].spec.clone()).collect();
         let guard = BytesGuard::default();
         let file_names = HashSet::new();
-        Ok(Self { plugin: plugin.clone(), store, guest, limits, needs, reads, guard, file: None, file_names })
+        Ok(Self {
+            plugin: plugin.clone(),
+            store,
+            guest,
+            limits,
+            needs,
+            reads,
+            guard,
+            file: None,
+            file_names,
+        })
     }
 
     /// The columns that a batch must hold.
@@ -157,7 +176,10 @@ impl AdapterSession {
 
     /// Names of the columns that the guest is given.
     pub fn reads(&self) -> Vec<&str> {
-        self.reads.iter().map(|read| self.needs[*read].name.as_str()).collect()
+        self.reads
+            .iter()
+            .map(|read| self.needs[*read].name.as_str())
+            .collect()
     }
 
     /// The plugin.
@@ -175,14 +197,18 @@ impl AdapterSession {
     /// # Errors
     /// The guest traps, breaks the contract, says no, or puts out what may not leave.
     pub fn process(&mut self, sequence: u64, input: &ShapedBatch) -> Result<EncodedBatch, PluginFailure> {
-        self.try_process(sequence, input).map_err(|cause| self.plugin.failure(Some(sequence), None, cause))
+        self.try_process(sequence, input)
+            .map_err(|cause| self.plugin.failure(Some(sequence), None, cause))
     }
 
     fn try_process(&mut self, sequence: u64, input: &ShapedBatch) -> Result<EncodedBatch, Cause> {
         let columns = lower(&self.reads, input)?;
-        let rows = u32::try_from(input.rows()).map_err(|_| Cause::GuestFault("the batch is too large".to_owned()))?;
+        let rows = u32::try_from(input.rows())
+            .map_err(|_| Cause::GuestFault("the batch is too large".to_owned()))?;
         let guest = &self.guest;
-        let answer = self.store.call(|store| guest.adapt(store, sequence, rows, &columns))?;
+        let answer = self
+            .store
+            .call(|store| guest.adapt(store, sequence, rows, &columns))?;
         let encoded = answer.map_err(|fault| Cause::GuestError(fault_text(fault, self.limits)))?;
         self.check(sequence, rows, encoded)
     }
@@ -192,7 +218,8 @@ impl AdapterSession {
     /// # Errors
     /// As for [`Self::process`].
     pub fn finish(&mut self, sequence: u64) -> Result<EncodedBatch, PluginFailure> {
-        self.try_finish(sequence).map_err(|cause| self.plugin.failure(None, None, cause))
+        self.try_finish(sequence)
+            .map_err(|cause| self.plugin.failure(None, None, cause))
     }
 
     fn try_finish(&mut self, sequence: u64) -> Result<EncodedBatch, Cause> {
@@ -204,7 +231,9 @@ impl AdapterSession {
 
     /// Every row is written, dropped or rejected; every file has a name; nothing leaves that may not.
     fn check(&mut self, sequence: u64, rows: u32, encoded: abi::Encoded) -> Result<EncodedBatch, Cause> {
-        let rejected = rejected_rows(&encoded.rejects, rows as usize).map_err(Cause::GuestFault)?.len() as u64;
+        let rejected = rejected_rows(&encoded.rejects, rows as usize)
+            .map_err(Cause::GuestFault)?
+            .len() as u64;
         let (written, dropped) = (u64::from(encoded.written), u64::from(encoded.dropped));
         if written + dropped + rejected != u64::from(rows) {
             let message = format!(
@@ -212,8 +241,16 @@ impl AdapterSession {
             );
             return Err(Cause::GuestFault(message));
         }
-        let chunks = encoded.chunks.into_iter().map(|chunk| self.check_chunk(chunk)).collect::<Result<_, _>>()?;
-        let side_lines = encoded.side_lines.into_iter().map(|line| self.check_line(line)).collect::<Result<_, _>>()?;
+        let chunks = encoded
+            .chunks
+            .into_iter()
+            .map(|chunk| self.check_chunk(chunk))
+            .collect::<Result<_, _>>()?;
+        let side_lines = encoded
+            .side_lines
+            .into_iter()
+            .map(|line| self.check_line(line))
+            .collect::<Result<_, _>>()?;
         let cut = |text: String| printable(&text, self.limits.message_bytes);
         let losses = encoded.losses.into_iter().take(self.limits.rejects_per_batch);
         Ok(EncodedBatch {
@@ -222,7 +259,13 @@ impl AdapterSession {
             dropped,
             rejects: checked_rejects(&self.plugin, sequence, encoded.rejects, self.limits),
             rejected,
-            losses: losses.map(|(field, reason, rows)| Loss { field: cut(field), reason: cut(reason), rows }).collect(),
+            losses: losses
+                .map(|(field, reason, rows)| Loss {
+                    field: cut(field),
+                    reason: cut(reason),
+                    rows,
+                })
+                .collect(),
             side_lines,
         })
     }
@@ -231,7 +274,9 @@ impl AdapterSession {
         match chunk {
             abi::Chunk::BeginFile { name, media_type } => {
                 if !is_file_name(&name) || !is_media_type(&media_type) {
-                    return Err(Cause::GuestFault("it begins a file whose name or media type cannot be".to_owned()));
+                    return Err(Cause::GuestFault(
+                        "it begins a file whose name or media type cannot be".to_owned(),
+                    ));
                 }
                 if !self.file_names.insert(name.clone()) {
                     return Err(Cause::GuestFault(format!("it begins the file {name} twice")));
@@ -256,7 +301,9 @@ impl AdapterSession {
             SideFile::Actions => "the actions",
         };
         if line.contains(['\n', '\r']) {
-            return Err(Cause::GuestFault(format!("it writes a line with a line break to {name}")));
+            return Err(Cause::GuestFault(format!(
+                "it writes a line with a line break to {name}"
+            )));
         }
         BytesGuard::default().check(name, line.as_bytes())?;
         Ok(SideLine { file, line })
@@ -265,8 +312,15 @@ impl AdapterSession {
 
 /// One path segment that means the same on every system and cannot be taken for one of ours.
 fn is_file_name(name: &str) -> bool {
-    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-    let ours = ["manifest.json", "rejects.ndjson", "idmap.ndjson", "actions.ndjson"];
+    let plain = name
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    let ours = [
+        "manifest.json",
+        "rejects.ndjson",
+        "idmap.ndjson",
+        "actions.ndjson",
+    ];
     plain
         && (1..=MAX_FILE_NAME_BYTES).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -276,7 +330,9 @@ fn is_file_name(name: &str) -> bool {
 
 /// `type/subtype`, with parameters of plain characters.
 fn is_media_type(media_type: &str) -> bool {
-    let plain = media_type.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-/;= ".contains(&b));
+    let plain = media_type
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-/;= ".contains(&b));
     plain && media_type.len() <= MAX_FILE_NAME_BYTES && media_type.split('/').count() == 2
 }
 
@@ -289,7 +345,18 @@ mod tests {
         for name in ["users-0001.json", "a", "x_y.ldif"] {
             assert!(is_file_name(name), "{name}");
         }
-        for name in ["", ".hidden", "..", "a/b", "a\\b", "a\0b", "manifest.json", "Manifest.JSON", "ü.json", "a."] {
+        for name in [
+            "",
+            ".hidden",
+            "..",
+            "a/b",
+            "a\\b",
+            "a\0b",
+            "manifest.json",
+            "Manifest.JSON",
+            "ü.json",
+            "a.",
+        ] {
             assert!(!is_file_name(name), "{name}");
         }
     }

@@ -100,28 +100,56 @@ impl Chain {
             check_kind(step, used, PluginKind::Transform)?;
             let narrowed = step == 0;
             let opened = TransformSession::open(
-                sandbox, &used.plugin, used.limits, job, &input, &used.config, narrowed,
+                sandbox,
+                &used.plugin,
+                used.limits,
+                job,
+                &input,
+                &used.config,
+                narrowed,
             );
             let session = opened.map_err(|source| ChainError::Open { step, source })?;
-            input = session.schema().iter().map(|spec| OfferedColumn { spec: spec.clone(), selected: true }).collect();
+            input = session
+                .schema()
+                .iter()
+                .map(|spec| OfferedColumn {
+                    spec: spec.clone(),
+                    selected: true,
+                })
+                .collect();
             sessions.push(session);
         }
         let adapter = adapter.map(|used| {
             let step = transforms.len();
             check_kind(step, used, PluginKind::Adapter)?;
             let narrowed = step == 0;
-            AdapterSession::open(sandbox, &used.plugin, used.limits, job, &input, &used.config, narrowed)
-                .map_err(|source| ChainError::Open { step, source })
+            AdapterSession::open(
+                sandbox,
+                &used.plugin,
+                used.limits,
+                job,
+                &input,
+                &used.config,
+                narrowed,
+            )
+            .map_err(|source| ChainError::Open { step, source })
         });
         let adapter = adapter.transpose()?;
         let needs = match (sessions.first(), &adapter) {
             (Some(first), _) => first.needs().to_vec(),
             (None, Some(adapter)) => adapter.needs().to_vec(),
-            (None, None) => {
-                input.iter().filter(|column| column.selected).map(|column| column.spec.clone()).collect()
-            }
+            (None, None) => input
+                .iter()
+                .filter(|column| column.selected)
+                .map(|column| column.spec.clone())
+                .collect(),
         };
-        Ok(Self { needs, transforms: sessions, adapter, sequence: 0 })
+        Ok(Self {
+            needs,
+            transforms: sessions,
+            adapter,
+            sequence: 0,
+        })
     }
 
     /// The columns that a released batch must hold, in order: all that any plugin reads or passes on.
@@ -136,8 +164,14 @@ impl Chain {
 
     /// Each plugin with the names of the columns that it is given.
     pub fn plugins(&self) -> Vec<(&Plugin, Vec<&str>)> {
-        let transforms = self.transforms.iter().map(|session| (session.plugin(), session.reads()));
-        let adapter = self.adapter.iter().map(|session| (session.plugin(), session.reads()));
+        let transforms = self
+            .transforms
+            .iter()
+            .map(|session| (session.plugin(), session.reads()));
+        let adapter = self
+            .adapter
+            .iter()
+            .map(|session| (session.plugin(), session.reads()));
         transforms.chain(adapter).collect()
     }
 
@@ -176,7 +210,10 @@ impl Chain {
         sessions
             .flat_map(|session| {
                 let label = session.plugin().label();
-                session.take_log().into_iter().map(move |line| (label.clone(), line))
+                session
+                    .take_log()
+                    .into_iter()
+                    .map(move |line| (label.clone(), line))
             })
             .collect()
     }
@@ -187,7 +224,11 @@ fn check_kind(step: usize, used: &PluginUse, wanted: PluginKind) -> Result<(), C
     if kind == wanted {
         return Ok(());
     }
-    Err(ChainError::WrongKind { step, plugin: used.plugin.label(), kind })
+    Err(ChainError::WrongKind {
+        step,
+        plugin: used.plugin.label(),
+        kind,
+    })
 }
 
 /// The key that a plugin gets: the tenant's, bound to the plugin's name, so that no plugin can

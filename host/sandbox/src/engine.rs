@@ -52,7 +52,11 @@ impl Sandbox {
         let mut linker = Linker::new(&engine);
         abi::v0_1::link(&mut linker).map_err(|error| SandboxError(error.into()))?;
         let clock = EpochClock::start(&engine).map_err(|error| SandboxError(error.into()))?;
-        Ok(Self { engine, linker: Arc::new(linker), _clock: clock })
+        Ok(Self {
+            engine,
+            linker: Arc::new(linker),
+            _clock: clock,
+        })
     }
 }
 
@@ -85,12 +89,14 @@ impl EpochClock {
         let clock = Arc::new(Self);
         let alive: Weak<Self> = Arc::downgrade(&clock);
         let engine = engine.clone();
-        std::thread::Builder::new().name("epoch-clock".to_owned()).spawn(move || {
-            while alive.strong_count() > 0 {
-                std::thread::sleep(EPOCH_TICK);
-                engine.increment_epoch();
-            }
-        })?;
+        std::thread::Builder::new()
+            .name("epoch-clock".to_owned())
+            .spawn(move || {
+                while alive.strong_count() > 0 {
+                    std::thread::sleep(EPOCH_TICK);
+                    engine.increment_epoch();
+                }
+            })?;
         Ok(clock)
     }
 }

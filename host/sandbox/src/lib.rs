@@ -56,6 +56,8 @@ pub struct JobContext {
 /// Shows no key.
 impl std::fmt::Debug for JobContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("JobContext").field("job_id", &self.job_id).finish_non_exhaustive()
+        f.debug_struct("JobContext")
+            .field("job_id", &self.job_id)
+            .finish_non_exhaustive()
     }
 }

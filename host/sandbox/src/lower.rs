@@ -2,7 +2,8 @@
 //! does not begin at the start of its buffer.
 
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow_buffer::{BooleanBuffer, Buffer, ScalarBuffer};
 use exeat_gate::ColumnType;
@@ -20,7 +21,10 @@ pub(crate) enum LoweredValues {
     TimestampUs(ScalarBuffer<i64>),
     Utf8(LoweredTexts),
     Json(LoweredTexts),
-    Utf8List { offsets: ScalarBuffer<i32>, values: LoweredTexts },
+    Utf8List {
+        offsets: ScalarBuffer<i32>,
+        values: LoweredTexts,
+    },
 }
 
 pub(crate) struct LoweredTexts {
@@ -36,7 +40,9 @@ impl Lowered {
         let values = match column_type {
             ColumnType::Boolean => LoweredValues::Boolean(bits(any.downcast_ref::<BooleanArray>()?.values())),
             ColumnType::Int64 => LoweredValues::Int64(any.downcast_ref::<Int64Array>()?.values().clone()),
-            ColumnType::Float64 => LoweredValues::Float64(any.downcast_ref::<Float64Array>()?.values().clone()),
+            ColumnType::Float64 => {
+                LoweredValues::Float64(any.downcast_ref::<Float64Array>()?.values().clone())
+            }
             ColumnType::TimestampUs => {
                 LoweredValues::TimestampUs(any.downcast_ref::<TimestampMicrosecondArray>()?.values().clone())
             }
@@ -53,7 +59,10 @@ impl Lowered {
                 }
             }
         };
-        let validity = array.nulls().filter(|nulls| nulls.null_count() > 0).map(|nulls| bits(nulls.inner()));
+        let validity = array
+            .nulls()
+            .filter(|nulls| nulls.null_count() > 0)
+            .map(|nulls| bits(nulls.inner()));
         Some(Self { validity, values })
     }
 }
@@ -61,7 +70,11 @@ impl Lowered {
 /// A bitmap that begins at bit 0 and has no byte too many.
 fn bits(bitmap: &BooleanBuffer) -> Buffer {
     let bytes = bitmap.len().div_ceil(8);
-    let aligned = if bitmap.offset() == 0 { bitmap.inner().clone() } else { bitmap.sliced() };
+    let aligned = if bitmap.offset() == 0 {
+        bitmap.inner().clone()
+    } else {
+        bitmap.sliced()
+    };
     aligned.slice_with_length(0, bytes)
 }
 

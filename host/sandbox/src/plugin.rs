@@ -78,20 +78,28 @@ impl Plugin {
     /// The bytes are no component, or not one that keeps the contract.
     pub fn load(sandbox: &Sandbox, bytes: &[u8], limits: PluginLimits) -> Result<Self, LoadError> {
         let text = |error: wasmtime::Error| printable(&format!("{error:#}"), limits.message_bytes);
-        let component =
-            Component::from_binary(&sandbox.engine, bytes).map_err(|error| LoadError::NotAComponent(text(error)))?;
+        let component = Component::from_binary(&sandbox.engine, bytes)
+            .map_err(|error| LoadError::NotAComponent(text(error)))?;
         let kind = kind_of(&component, sandbox)?;
-        let pre = sandbox.linker.instantiate_pre(&component).map_err(|error| LoadError::World(text(error)))?;
+        let pre = sandbox
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|error| LoadError::World(text(error)))?;
         let indices = v0_1::Indices::find(kind, &pre).map_err(|error| LoadError::World(text(error)))?;
         let digest = format!("sha256:{:x}", HexDigest(&Sha256::digest(bytes)));
         let described = describe(sandbox, &pre, &indices, limits)?;
-        let version = Version::parse(&described.version)
-            .map_err(|error| LoadError::Description(format!("its version is not a semantic version: {error}")))?;
+        let version = Version::parse(&described.version).map_err(|error| {
+            LoadError::Description(format!("its version is not a semantic version: {error}"))
+        })?;
         if !is_plugin_name(&described.name) {
-            return Err(LoadError::Description("its name is not lower-case letters, digits and hyphens".to_owned()));
+            return Err(LoadError::Description(
+                "its name is not lower-case letters, digits and hyphens".to_owned(),
+            ));
         }
         serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&described.config_schema)
-            .map_err(|error| LoadError::Description(format!("its configuration schema is not a JSON object: {error}")))?;
+            .map_err(|error| {
+                LoadError::Description(format!("its configuration schema is not a JSON object: {error}"))
+            })?;
         Ok(Self(Arc::new(Loaded {
             kind,
             digest,
@@ -158,7 +166,12 @@ impl Plugin {
         row: Option<u32>,
         cause: crate::error::Cause,
     ) -> PluginFailure {
-        PluginFailure { plugin: self.label(), batch, row, cause }
+        PluginFailure {
+            plugin: self.label(),
+            batch,
+            row,
+            cause,
+        }
     }
 }
 
@@ -173,7 +186,9 @@ fn kind_of(component: &Component, sandbox: &Sandbox) -> Result<PluginKind, LoadE
         };
         let built_for = name.split_once('@').map_or("no version", |(_, version)| version);
         if built_for != v0_1::VERSION {
-            return Err(LoadError::Version { built_for: printable(built_for, 64) });
+            return Err(LoadError::Version {
+                built_for: printable(built_for, 64),
+            });
         }
         return Ok(kind);
     }
@@ -192,13 +207,20 @@ fn describe(
         .and_then(|guest| store.call(|store| guest.describe(store)));
     described.map_err(|cause| {
         let plugin = "of unknown name".to_owned();
-        LoadError::Describe(PluginFailure { plugin, batch: None, row: None, cause })
+        LoadError::Describe(PluginFailure {
+            plugin,
+            batch: None,
+            row: None,
+            cause,
+        })
     })
 }
 
 /// Names are safe in paths, URLs and messages.
 fn is_plugin_name(name: &str) -> bool {
-    let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let plain = name
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     plain && (1..=64).contains(&name.len()) && name.starts_with(|c: char| c.is_ascii_lowercase())
 }
 

@@ -29,7 +29,10 @@ pub struct LogLine {
 /// Shows the length, not the text.
 impl std::fmt::Debug for LogLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LogLine").field("level", &self.level).field("bytes", &self.text.len()).finish()
+        f.debug_struct("LogLine")
+            .field("level", &self.level)
+            .field("bytes", &self.text.len())
+            .finish()
     }
 }
 
@@ -72,7 +75,11 @@ impl JobState {
     /// Where the guest panicked, as the SDK's hook reports it in the log: `panicked at
     /// src/lib.rs:19:33`. The panic's own text stays behind.
     fn panic_place(&self) -> Option<String> {
-        let line = self.lines.iter().rev().find(|line| line.text.starts_with("panicked at "))?;
+        let line = self
+            .lines
+            .iter()
+            .rev()
+            .find(|line| line.text.starts_with("panicked at "))?;
         let place = line.text.split([' ', '\n']).nth(2)?.trim_end_matches(':');
         Some(format!("panicked at {}", printable(place, 200)))
     }
@@ -91,7 +98,12 @@ pub(crate) fn printable(text: &str, max_bytes: usize) -> String {
 }
 
 impl ResourceLimiter for JobState {
-    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let wanted = self.memory_bytes + desired.saturating_sub(current);
         if wanted > self.limits.memory_bytes {
             self.memory_refused = true;
@@ -101,7 +113,12 @@ impl ResourceLimiter for JobState {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(desired <= self.limits.table_elements)
     }
 }
@@ -126,7 +143,11 @@ impl GuestStore {
         };
         let mut store = Store::new(&sandbox.engine, state);
         store.limiter(|state| state);
-        Self { store, limits, dead: false }
+        Self {
+            store,
+            limits,
+            dead: false,
+        }
     }
 
     /// Makes one call under the limits.
@@ -135,10 +156,18 @@ impl GuestStore {
         call: impl FnOnce(&mut Store<JobState>) -> wasmtime::Result<T>,
     ) -> Result<T, Cause> {
         if self.dead {
-            return Err(Cause::Trap { kind: TrapKind::Dead, panic: None });
+            return Err(Cause::Trap {
+                kind: TrapKind::Dead,
+                panic: None,
+            });
         }
-        let ticks = self.limits.call_deadline.as_millis().div_ceil(EPOCH_TICK.as_millis());
-        self.store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1));
+        let ticks = self
+            .limits
+            .call_deadline
+            .as_millis()
+            .div_ceil(EPOCH_TICK.as_millis());
+        self.store
+            .set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(1));
         self.store.set_hostcall_fuel(self.limits.output_bytes_per_call);
         self.store.data_mut().call_bytes = 0;
         call(&mut self.store).map_err(|error| {
@@ -155,8 +184,16 @@ impl GuestStore {
             _ if state.memory_refused => TrapKind::Memory,
             Some(_) => TrapKind::Trapped,
             None if error.to_string().contains("fuel") => TrapKind::OutputTooLarge,
-            None => return Cause::GuestFault(printable(&error.root_cause().to_string(), self.limits.message_bytes)),
+            None => {
+                return Cause::GuestFault(printable(
+                    &error.root_cause().to_string(),
+                    self.limits.message_bytes,
+                ));
+            }
         };
-        Cause::Trap { kind, panic: state.panic_place() }
+        Cause::Trap {
+            kind,
+            panic: state.panic_place(),
+        }
     }
 }

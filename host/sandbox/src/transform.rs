@@ -36,8 +36,17 @@ pub struct Reject {
 impl Reject {
     /// The reject as a failure of the job.
     pub fn into_failure(self) -> PluginFailure {
-        let cause = Cause::Rejected { field: self.field, code: self.code, message: self.message };
-        PluginFailure { plugin: self.plugin, batch: Some(self.batch), row: Some(self.row), cause }
+        let cause = Cause::Rejected {
+            field: self.field,
+            code: self.code,
+            message: self.message,
+        };
+        PluginFailure {
+            plugin: self.plugin,
+            batch: Some(self.batch),
+            row: Some(self.row),
+            cause,
+        }
     }
 }
 
@@ -83,7 +92,12 @@ impl TransformSession {
     ) -> Result<Self, OpenError> {
         let (mut store, guest) = plugin.instantiate(sandbox, limits)?;
         let key = crate::chain::plugin_key(job, plugin);
-        let job = Job { id: &job.job_id, snapshot_at_us: job.snapshot_at_us, seed: job.seed, pseudonym_key: &key };
+        let job = Job {
+            id: &job.job_id,
+            snapshot_at_us: job.snapshot_at_us,
+            seed: job.seed,
+            pseudonym_key: &key,
+        };
         let plan = store
             .call(|store| guest.open_transform(store, &job, offered, config))
             .map_err(|cause| plugin.failure(None, None, cause))?
@@ -91,15 +105,27 @@ impl TransformSession {
         let broken = |message: &str| plugin.failure(None, None, Cause::GuestFault(message.to_owned()));
         let touched = touched(&plan, offered.len())
             .ok_or_else(|| broken("its plan names a column that is not there, or reads one twice"))?;
-        let needs: Vec<usize> = if narrowed { touched.into_iter().collect() } else { (0..offered.len()).collect() };
-        let place = |input: u32| needs.iter().position(|need| *need == input as usize).unwrap_or_default();
+        let needs: Vec<usize> = if narrowed {
+            touched.into_iter().collect()
+        } else {
+            (0..offered.len()).collect()
+        };
+        let place = |input: u32| {
+            needs
+                .iter()
+                .position(|need| *need == input as usize)
+                .unwrap_or_default()
+        };
         let reads: Vec<usize> = plan.reads.iter().map(|input| place(*input)).collect();
         let needs: Vec<ColumnSpec> = needs.iter().map(|input| offered[*input].spec.clone()).collect();
         let columns: Vec<ShapedColumn> = plan
             .output
             .into_iter()
             .map(|column| match column {
-                OutputColumn::Pass { input, name } => ShapedColumn::Pass { input: place(input), name },
+                OutputColumn::Pass { input, name } => ShapedColumn::Pass {
+                    input: place(input),
+                    name,
+                },
                 OutputColumn::Constant { name, value } => {
                     let (spec, value) = checked::constant(name, value);
                     ShapedColumn::Constant { spec, value }
@@ -114,8 +140,18 @@ impl TransformSession {
                 _ => None,
             })
             .collect();
-        let guard = OutputGuard::new(&needs, columns).map_err(|error| plugin.failure(None, None, error.into()))?;
-        Ok(Self { plugin: plugin.clone(), store, guest, limits, needs, reads, computed, guard })
+        let guard =
+            OutputGuard::new(&needs, columns).map_err(|error| plugin.failure(None, None, error.into()))?;
+        Ok(Self {
+            plugin: plugin.clone(),
+            store,
+            guest,
+            limits,
+            needs,
+            reads,
+            computed,
+            guard,
+        })
     }
 
     /// The columns that the plan touches: those that the guest reads and those that it passes on.
@@ -125,7 +161,10 @@ impl TransformSession {
 
     /// Names of the columns that the guest is given.
     pub fn reads(&self) -> Vec<&str> {
-        self.reads.iter().map(|read| self.needs[*read].name.as_str()).collect()
+        self.reads
+            .iter()
+            .map(|read| self.needs[*read].name.as_str())
+            .collect()
     }
 
     /// The plugin.
@@ -143,7 +182,11 @@ impl TransformSession {
         self.store.store.data_mut().take_lines()
     }
 
-    pub(crate) fn process(&mut self, sequence: u64, input: ShapedBatch) -> Result<Transformed, PluginFailure> {
+    pub(crate) fn process(
+        &mut self,
+        sequence: u64,
+        input: ShapedBatch,
+    ) -> Result<Transformed, PluginFailure> {
         let rows = input.rows();
         self.call(sequence, &input)
             .and_then(|output| self.check(sequence, rows, input, output))
@@ -152,9 +195,12 @@ impl TransformSession {
 
     fn call(&mut self, sequence: u64, input: &ShapedBatch) -> Result<abi::TransformOutput, Cause> {
         let columns = lower(&self.reads, input)?;
-        let rows = u32::try_from(input.rows()).map_err(|_| Cause::GuestFault("the batch is too large".to_owned()))?;
+        let rows = u32::try_from(input.rows())
+            .map_err(|_| Cause::GuestFault("the batch is too large".to_owned()))?;
         let guest = &self.guest;
-        let answer = self.store.call(|store| guest.transform(store, sequence, rows, &columns))?;
+        let answer = self
+            .store
+            .call(|store| guest.transform(store, sequence, rows, &columns))?;
         answer.map_err(|fault| Cause::GuestError(fault_text(fault, self.limits)))
     }
 
@@ -166,7 +212,9 @@ impl TransformSession {
         output: abi::TransformOutput,
     ) -> Result<Transformed, Cause> {
         if output.columns.len() != self.computed.len() {
-            return Err(Cause::GuestFault("it returned another number of columns than planned".to_owned()));
+            return Err(Cause::GuestFault(
+                "it returned another number of columns than planned".to_owned(),
+            ));
         }
         let computed = self
             .computed
@@ -183,13 +231,22 @@ impl TransformSession {
                 .collect(),
         };
         let rejected = rejected_rows(&output.rejects, rows).map_err(Cause::GuestFault)?;
-        let dropped = keep.iter().enumerate().filter(|(row, kept)| !**kept && !rejected.contains(row)).count() as u64;
+        let dropped = keep
+            .iter()
+            .enumerate()
+            .filter(|(row, kept)| !**kept && !rejected.contains(row))
+            .count() as u64;
         rejected.iter().for_each(|row| keep[*row] = false);
         let all_stay = keep.iter().all(|kept| *kept);
         let keep = (!all_stay).then(|| BooleanArray::from(keep));
         let batch = self.guard.admit(input, computed, keep.as_ref())?;
         let rejects = self.rejects(sequence, output.rejects);
-        Ok(Transformed { batch, dropped, rejects, rejected: rejected.len() as u64 })
+        Ok(Transformed {
+            batch,
+            dropped,
+            rejects,
+            rejected: rejected.len() as u64,
+        })
     }
 
     fn rejects(&self, sequence: u64, rejects: Vec<abi::Reject>) -> Vec<Reject> {
@@ -206,14 +263,17 @@ pub(crate) fn checked_rejects(
 ) -> Vec<Reject> {
     let label = plugin.label();
     let cut = |text: &str| printable(text, limits.message_bytes);
-    let kept = rejects.into_iter().take(limits.rejects_per_batch).map(|reject| Reject {
-        plugin: label.clone(),
-        batch,
-        row: reject.row,
-        field: reject.field.map(|field| cut(&field)),
-        code: cut(&reject.code),
-        message: cut(&reject.message),
-    });
+    let kept = rejects
+        .into_iter()
+        .take(limits.rejects_per_batch)
+        .map(|reject| Reject {
+            plugin: label.clone(),
+            batch,
+            row: reject.row,
+            field: reject.field.map(|field| cut(&field)),
+            code: cut(&reject.code),
+            message: cut(&reject.message),
+        });
     kept.collect()
 }
 
@@ -238,7 +298,9 @@ pub(crate) fn lower(reads: &[usize], input: &ShapedBatch) -> Result<Vec<Lowered>
         let spec = input.schema().get(*read)?;
         Lowered::of(spec.column_type, input.columns().get(*read)?)
     });
-    columns.collect::<Option<_>>().ok_or_else(|| Cause::GuestFault("a planned column is missing".to_owned()))
+    columns
+        .collect::<Option<_>>()
+        .ok_or_else(|| Cause::GuestFault("a planned column is missing".to_owned()))
 }
 
 /// The input columns that a plan reads or passes on, in order; nothing if one does not exist or
@@ -249,7 +311,12 @@ fn touched(plan: &abi::TransformPlan, offered: usize) -> Option<BTreeSet<usize>>
         _ => None,
     });
     let reads: BTreeSet<u32> = plan.reads.iter().copied().collect();
-    let touched: BTreeSet<usize> = reads.iter().copied().chain(passes).map(|input| input as usize).collect();
+    let touched: BTreeSet<usize> = reads
+        .iter()
+        .copied()
+        .chain(passes)
+        .map(|input| input as usize)
+        .collect();
     let sound = reads.len() == plan.reads.len() && touched.iter().all(|input| *input < offered);
     sound.then_some(touched)
 }
@@ -258,12 +325,16 @@ pub(crate) fn open_fault(plugin: &Plugin, fault: abi::Fault, limits: PluginLimit
     let cut = |text: String| printable(&text, limits.message_bytes);
     let label = plugin.label();
     match fault {
-        abi::Fault::Config { pointer, message } => {
-            OpenError::Config { plugin: label, pointer: cut(pointer), message: cut(message) }
-        }
-        abi::Fault::Schema { field, message } => {
-            OpenError::Schema { plugin: label, field: cut(field), message: cut(message) }
-        }
+        abi::Fault::Config { pointer, message } => OpenError::Config {
+            plugin: label,
+            pointer: cut(pointer),
+            message: cut(message),
+        },
+        abi::Fault::Schema { field, message } => OpenError::Schema {
+            plugin: label,
+            field: cut(field),
+            message: cut(message),
+        },
         abi::Fault::Internal(message) => plugin.failure(None, None, Cause::GuestError(cut(message))).into(),
     }
 }

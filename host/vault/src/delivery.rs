@@ -48,7 +48,10 @@ impl Target {
             _ => Path::new("."),
         };
         if !parent.is_dir() {
-            return Err(self.refuse(format!("lies in a folder that does not exist: create {} first", parent.display())));
+            return Err(self.refuse(format!(
+                "lies in a folder that does not exist: create {} first",
+                parent.display()
+            )));
         }
         let staging = parent.join(format!(".exeat-{job_id}"));
         Ok((Vault::local(&staging)?, staging))
@@ -59,17 +62,26 @@ impl Target {
             Self::File(path) if path.is_dir() => {
                 Err(self.refuse("is a folder: name a file in it, such as users.csv".to_owned()))
             }
-            Self::Folder(path) if path.exists() => match std::fs::read_dir(path).map(|mut entries| entries.next()) {
+            Self::Folder(path) if path.exists() => match std::fs::read_dir(path)
+                .map(|mut entries| entries.next())
+            {
                 Ok(None) => Ok(()),
-                Ok(Some(_)) => Err(self.refuse("is not empty: name a new folder, or empty this one first".to_owned())),
-                Err(_) => Err(self.refuse("is a file: an adapter writes several files into a folder".to_owned())),
+                Ok(Some(_)) => {
+                    Err(self.refuse("is not empty: name a new folder, or empty this one first".to_owned()))
+                }
+                Err(_) => {
+                    Err(self.refuse("is a file: an adapter writes several files into a folder".to_owned()))
+                }
             },
             _ => Ok(()),
         }
     }
 
     fn refuse(&self, reason: String) -> VaultError {
-        VaultError::Target { path: self.path().to_owned(), reason }
+        VaultError::Target {
+            path: self.path().to_owned(),
+            reason,
+        }
     }
 }
 
@@ -103,7 +115,12 @@ impl Draft {
         delivered
     }
 
-    fn try_deliver(&self, target: &Target, moves: &[(PathBuf, PathBuf)], manifest: &[u8]) -> Result<(), VaultError> {
+    fn try_deliver(
+        &self,
+        target: &Target,
+        moves: &[(PathBuf, PathBuf)],
+        manifest: &[u8],
+    ) -> Result<(), VaultError> {
         let failed = |path: &Path| {
             let folder = path.to_owned();
             move |source: std::io::Error| VaultError::Folder { folder, source }
@@ -140,8 +157,10 @@ mod tests {
         draft.deliver(&target, &[entry], b"{}").unwrap();
         drop(draft);
         std::fs::remove_dir_all(staging).unwrap();
-        let mut left: Vec<_> =
-            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let mut left: Vec<_> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         left.sort();
         assert_eq!(left, ["my users #1.csv", "my users #1.csv.manifest.json"]);
     }

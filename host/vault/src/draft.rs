@@ -24,15 +24,27 @@ pub struct Draft {
 
 impl Draft {
     pub(crate) fn new(store: Arc<dyn ObjectStore>, prefix: Path, folder: PathBuf) -> Self {
-        Self { store, prefix, folder }
+        Self {
+            store,
+            prefix,
+            folder,
+        }
     }
 
     /// Begins a file.
     ///
     /// # Errors
     /// The name cannot be one, or the store refuses.
-    pub async fn file(&self, name: &str, media_type: &str, compression: &str) -> Result<FileWriter, VaultError> {
-        let upload = self.store.put_multipart(&self.prefix.clone().join(segment(name)?)).await?;
+    pub async fn file(
+        &self,
+        name: &str,
+        media_type: &str,
+        compression: &str,
+    ) -> Result<FileWriter, VaultError> {
+        let upload = self
+            .store
+            .put_multipart(&self.prefix.clone().join(segment(name)?))
+            .await?;
         let entry = FileEntry {
             name: name.to_owned(),
             media_type: media_type.to_owned(),
@@ -40,7 +52,11 @@ impl Draft {
             bytes: 0,
             sha256: String::new(),
         };
-        Ok(FileWriter { upload: WriteMultipart::new(upload), digest: Sha256::new(), entry })
+        Ok(FileWriter {
+            upload: WriteMultipart::new(upload),
+            digest: Sha256::new(),
+            entry,
+        })
     }
 
     /// Makes the export visible in the vault: its files, then its manifest.
@@ -57,9 +73,13 @@ impl Draft {
         let export = Vault::export(tenant, job_id)?;
         for file in files {
             let name = file.name.as_str();
-            self.store.rename(&self.prefix.clone().join(name), &export.clone().join(name)).await?;
+            self.store
+                .rename(&self.prefix.clone().join(name), &export.clone().join(name))
+                .await?;
         }
-        self.store.put(&export.join(MANIFEST), manifest.to_vec().into()).await?;
+        self.store
+            .put(&export.join(MANIFEST), manifest.to_vec().into())
+            .await?;
         Ok(())
     }
 
@@ -128,7 +148,15 @@ mod tests {
         assert_eq!(entry.bytes, 9);
         assert!(vault.open("acme", "exp_1", "users.csv").await.unwrap().is_none());
         draft.publish("acme", "exp_1", &[entry], b"{}").await.unwrap();
-        assert_eq!(vault.open("acme", "exp_1", "users.csv").await.unwrap().unwrap().bytes, 9);
+        assert_eq!(
+            vault
+                .open("acme", "exp_1", "users.csv")
+                .await
+                .unwrap()
+                .unwrap()
+                .bytes,
+            9
+        );
         assert!(vault.manifest("acme", "exp_1").await.unwrap().is_some());
     }
 
@@ -141,7 +169,10 @@ mod tests {
         writer.write(&[0; 100_000]).await.unwrap();
         drop(writer);
         drop(draft);
-        assert_eq!(std::fs::read_dir(folder.path().join("drafts")).unwrap().count(), 0);
+        assert_eq!(
+            std::fs::read_dir(folder.path().join("drafts")).unwrap().count(),
+            0
+        );
     }
 
     #[tokio::test]

@@ -74,7 +74,9 @@ pub struct FileReader {
 
 impl std::fmt::Debug for FileReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FileReader").field("bytes", &self.bytes).finish_non_exhaustive()
+        f.debug_struct("FileReader")
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -84,9 +86,15 @@ impl Vault {
     /// # Errors
     /// The folder cannot be used.
     pub fn local(folder: &FsPath) -> Result<Self, VaultError> {
-        std::fs::create_dir_all(folder).map_err(|source| VaultError::Folder { folder: folder.to_owned(), source })?;
+        std::fs::create_dir_all(folder).map_err(|source| VaultError::Folder {
+            folder: folder.to_owned(),
+            source,
+        })?;
         let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
-        Ok(Self { store: Arc::new(store), root: folder.to_owned() })
+        Ok(Self {
+            store: Arc::new(store),
+            root: folder.to_owned(),
+        })
     }
 
     /// Begins an export under a name that no other draft has. What an earlier draft of this name
@@ -98,7 +106,11 @@ impl Vault {
         let name = segment(id)?;
         let folder = self.root.join(DRAFTS).join(id);
         remove_folder(&folder)?;
-        Ok(Draft::new(Arc::clone(&self.store), Path::from(DRAFTS).join(name), folder))
+        Ok(Draft::new(
+            Arc::clone(&self.store),
+            Path::from(DRAFTS).join(name),
+            folder,
+        ))
     }
 
     /// Removes the drafts that `is_alive` does not know. Says how many there were.
@@ -132,7 +144,11 @@ impl Vault {
     /// # Errors
     /// The store refused.
     pub async fn manifest(&self, tenant: &str, job_id: &str) -> Result<Option<Bytes>, VaultError> {
-        match self.store.get(&Self::export(tenant, job_id)?.join(MANIFEST)).await {
+        match self
+            .store
+            .get(&Self::export(tenant, job_id)?.join(MANIFEST))
+            .await
+        {
             Ok(found) => Ok(Some(found.bytes().await?)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
@@ -143,11 +159,23 @@ impl Vault {
     ///
     /// # Errors
     /// The store refused.
-    pub async fn open(&self, tenant: &str, job_id: &str, name: &str) -> Result<Option<FileReader>, VaultError> {
-        match self.store.get(&Self::export(tenant, job_id)?.join(segment(name)?)).await {
+    pub async fn open(
+        &self,
+        tenant: &str,
+        job_id: &str,
+        name: &str,
+    ) -> Result<Option<FileReader>, VaultError> {
+        match self
+            .store
+            .get(&Self::export(tenant, job_id)?.join(segment(name)?))
+            .await
+        {
             Ok(found) => {
                 let bytes = found.meta.size;
-                Ok(Some(FileReader { bytes, stream: found.into_stream().map_err(VaultError::from).boxed() }))
+                Ok(Some(FileReader {
+                    bytes,
+                    stream: found.into_stream().map_err(VaultError::from).boxed(),
+                }))
             }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
@@ -157,15 +185,22 @@ impl Vault {
 
 /// One path segment that cannot lead anywhere else.
 pub(crate) fn segment(name: &str) -> Result<&str, VaultError> {
-    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-    if plain && !name.is_empty() && !name.starts_with('.') { Ok(name) } else { Err(VaultError::Name(name.to_owned())) }
+    let plain = name
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    if plain && !name.is_empty() && !name.starts_with('.') {
+        Ok(name)
+    } else {
+        Err(VaultError::Name(name.to_owned()))
+    }
 }
 
 pub(crate) fn remove_folder(folder: &FsPath) -> Result<(), VaultError> {
     match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(VaultError::Folder { folder: folder.to_owned(), source: error })
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(VaultError::Folder {
+            folder: folder.to_owned(),
+            source: error,
+        }),
         _ => Ok(()),
     }
 }

@@ -27,7 +27,10 @@ pub const PLUGINS: [ShippedPlugin; 3] = [
         name: "pseudonymize",
         component: include_bytes!(concat!(env!("OUT_DIR"), "/pseudonymize.wasm")),
     },
-    ShippedPlugin { name: "auth0", component: include_bytes!(concat!(env!("OUT_DIR"), "/auth0.wasm")) },
+    ShippedPlugin {
+        name: "auth0",
+        component: include_bytes!(concat!(env!("OUT_DIR"), "/auth0.wasm")),
+    },
 ];
 
 /// The shipped plugin of this name.

@@ -50,7 +50,9 @@ impl Random {
     }
 
     fn from_alphabet(&mut self, alphabet: &[u8; 64], length: usize) -> String {
-        (0..length).map(|_| char::from(alphabet[self.below(64) as usize])).collect()
+        (0..length)
+            .map(|_| char::from(alphabet[self.below(64) as usize]))
+            .collect()
     }
 
     fn user(&mut self, index: u64, count: u64) -> UserRecord {
@@ -63,7 +65,9 @@ impl Random {
         let handle = format!("{given_ascii}.{family_ascii}{index}");
         let domain = self.pick(&people::DOMAINS);
         let email = format!("{handle}@{domain}");
-        let last_signed_in_at = self.chance(85).then(|| created_at + self.below((90 * DAY_US) as u64) as i64);
+        let last_signed_in_at = self
+            .chance(85)
+            .then(|| created_at + self.below((90 * DAY_US) as u64) as i64);
         let connection = self.pick(&people::CONNECTIONS);
         let state = match self.below(100) {
             0..86 => UserState::Active,
@@ -83,14 +87,20 @@ impl Random {
             given_name: self.chance(95).then(|| given.to_owned()),
             family_name: self.chance(95).then(|| family.to_owned()),
             nickname: self.chance(30).then(|| format!("{given} “{family_ascii}”")),
-            picture: self.chance(50).then(|| format!("https://cdn.example.com/avatars/{handle}.png?s=128")),
+            picture: self
+                .chance(50)
+                .then(|| format!("https://cdn.example.com/avatars/{handle}.png?s=128")),
             locale: self.chance(80).then(|| self.pick(&people::LOCALES).to_owned()),
             state,
             created_at,
             updated_at: last_signed_in_at.unwrap_or(created_at),
             last_signed_in_at,
             last_ip: last_signed_in_at.map(|_| format!("203.0.113.{}", self.below(254) + 1)),
-            logins_count: if last_signed_in_at.is_some() { self.below(500) as i64 + 1 } else { 0 },
+            logins_count: if last_signed_in_at.is_some() {
+                self.below(500) as i64 + 1
+            } else {
+                0
+            },
             custom_attributes: self.custom_attributes(given, family, &email),
             app_metadata: self.app_metadata(),
             groups: Some(self.groups()),
@@ -126,8 +136,9 @@ impl Random {
     }
 
     fn groups(&mut self) -> Vec<String> {
-        let mut groups: Vec<String> =
-            (0..self.below(6)).map(|_| self.pick(&people::GROUPS).to_owned()).collect();
+        let mut groups: Vec<String> = (0..self.below(6))
+            .map(|_| self.pick(&people::GROUPS).to_owned())
+            .collect();
         groups.sort();
         groups.dedup();
         groups
@@ -154,7 +165,8 @@ impl Random {
     }
 
     fn app_metadata(&mut self) -> String {
-        let mut metadata = json!({"plan": self.pick(&["free", "team", "enterprise"]), "seats": self.below(50)});
+        let mut metadata =
+            json!({"plan": self.pick(&["free", "team", "enterprise"]), "seats": self.below(50)});
         if self.chance(3) {
             metadata["api_key"] = json!(HEXLOWER.encode(&self.bytes::<20>()));
         }
@@ -189,23 +201,33 @@ impl Random {
     fn secrets(&mut self) -> Secrets {
         let mut factors = Vec::new();
         if self.chance(30) {
-            factors.push(Factor::Totp { secret: BASE32_NOPAD.encode(&self.bytes::<20>()) });
+            factors.push(Factor::Totp {
+                secret: BASE32_NOPAD.encode(&self.bytes::<20>()),
+            });
         }
         if self.chance(10) {
-            factors.push(Factor::WebAuthn { key: BASE64.encode(&self.bytes::<64>()) });
+            factors.push(Factor::WebAuthn {
+                key: BASE64.encode(&self.bytes::<64>()),
+            });
         }
         if self.chance(10) {
-            factors.push(Factor::Sms { phone_number: self.phone_number() });
+            factors.push(Factor::Sms {
+                phone_number: self.phone_number(),
+            });
         }
         if !factors.is_empty() {
             let codes: Vec<String> = (0..4).map(|_| HEXLOWER.encode(&self.bytes::<8>())).collect();
-            factors.push(Factor::Recovery { codes: codes.join(" ") });
+            factors.push(Factor::Recovery {
+                codes: codes.join(" "),
+            });
         }
         let tokens = self.below(3);
         Secrets {
             password: self.chance(75).then(|| ("bcrypt".to_owned(), self.bcrypt())),
             factors,
-            refresh_tokens: (0..tokens).map(|_| format!("v1.{}", BASE64URL_NOPAD.encode(&self.bytes::<32>()))).collect(),
+            refresh_tokens: (0..tokens)
+                .map(|_| format!("v1.{}", BASE64URL_NOPAD.encode(&self.bytes::<32>())))
+                .collect(),
         }
     }
 
@@ -214,10 +236,14 @@ impl Random {
     }
 
     fn json_web_token(&mut self) -> String {
-        let payload = json!({"sub": HEXLOWER.encode(&self.bytes::<8>()), "iat": EPOCH_US / 1_000_000}).to_string();
+        let payload =
+            json!({"sub": HEXLOWER.encode(&self.bytes::<8>()), "iat": EPOCH_US / 1_000_000}).to_string();
         let header = BASE64URL_NOPAD.encode(br#"{"alg":"RS256","typ":"JWT"}"#);
         let payload = BASE64URL_NOPAD.encode(payload.as_bytes());
-        format!("{header}.{payload}.{}", BASE64URL_NOPAD.encode(&self.bytes::<64>()))
+        format!(
+            "{header}.{payload}.{}",
+            BASE64URL_NOPAD.encode(&self.bytes::<64>())
+        )
     }
 }
 
@@ -227,7 +253,11 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_people_in_the_order_of_their_ids() {
-        let ids = |seed| users(500, seed).map(|user| (user.user_id, user.name)).collect::<Vec<_>>();
+        let ids = |seed| {
+            users(500, seed)
+                .map(|user| (user.user_id, user.name))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(ids(7), ids(7));
         assert_ne!(ids(7), ids(8));
         assert!(ids(7).is_sorted_by(|a, b| a.0 < b.0));
@@ -242,6 +272,10 @@ mod tests {
         }
         assert!(names.iter().any(|name| !name.is_ascii()));
         assert!(people.iter().any(|user| user.given_name.is_none()));
-        assert!(people.iter().any(|user| user.secrets.as_ref().is_some_and(|secrets| !secrets.factors.is_empty())));
+        assert!(people.iter().any(|user| {
+            user.secrets
+                .as_ref()
+                .is_some_and(|secrets| !secrets.factors.is_empty())
+        }));
     }
 }

@@ -77,9 +77,19 @@ pub(super) const FAMILY_NAMES: [(&str, &str); 32] = [
     ("शर्मा", "sharma"),
 ];
 
-pub(super) const DOMAINS: [&str; 6] =
-    ["example.com", "example.org", "example.net", "mail.example", "corp.example", "post.example"];
-pub(super) const CONNECTIONS: [&str; 3] = ["Username-Password-Authentication", "google-workspace", "corporate"];
+pub(super) const DOMAINS: [&str; 6] = [
+    "example.com",
+    "example.org",
+    "example.net",
+    "mail.example",
+    "corp.example",
+    "post.example",
+];
+pub(super) const CONNECTIONS: [&str; 3] = [
+    "Username-Password-Authentication",
+    "google-workspace",
+    "corporate",
+];
 pub(super) const GROUPS: [&str; 14] = [
     "Engineering",
     "Beta Testers",
@@ -98,5 +108,16 @@ pub(super) const GROUPS: [&str; 14] = [
 ];
 pub(super) const COUNTRIES: [&str; 10] = ["DE", "FR", "US", "IN", "JP", "BR", "NG", "PL", "SE", "TR"];
 pub(super) const DEPARTMENTS: [&str; 6] = ["sales", "engineering", "support", "finance", "legal", "people"];
-pub(super) const TAGS: [&str; 8] = ["vip", "trial", "beta", "churn-risk", "annual", "monthly", "partner", "internal"];
-pub(super) const LOCALES: [&str; 8] = ["en-US", "de-DE", "fr-FR", "pl-PL", "ja-JP", "pt-BR", "sv-SE", "hi-IN"];
+pub(super) const TAGS: [&str; 8] = [
+    "vip",
+    "trial",
+    "beta",
+    "churn-risk",
+    "annual",
+    "monthly",
+    "partner",
+    "internal",
+];
+pub(super) const LOCALES: [&str; 8] = [
+    "en-US", "de-DE", "fr-FR", "pl-PL", "ja-JP", "pt-BR", "sv-SE", "hi-IN",
+];

@@ -22,12 +22,27 @@ pub(super) enum Lines {
 }
 
 impl Lines {
-    pub(super) fn open(mut file: Box<dyn BufRead + Send>, format: Option<ImportFormat>) -> Result<Self, ImportError> {
+    pub(super) fn open(
+        mut file: Box<dyn BufRead + Send>,
+        format: Option<ImportFormat>,
+    ) -> Result<Self, ImportError> {
         skip_byte_order_mark(&mut file)?;
-        let first = file.fill_buf()?.iter().copied().find(|byte| !byte.is_ascii_whitespace());
-        let told = if matches!(first, Some(b'{') | None) { ImportFormat::Ndjson } else { ImportFormat::Csv };
+        let first = file
+            .fill_buf()?
+            .iter()
+            .copied()
+            .find(|byte| !byte.is_ascii_whitespace());
+        let told = if matches!(first, Some(b'{') | None) {
+            ImportFormat::Ndjson
+        } else {
+            ImportFormat::Csv
+        };
         Ok(match format.unwrap_or(told) {
-            ImportFormat::Ndjson => Self::Ndjson(NdjsonLines { file, number: 0, buffer: Vec::new() }),
+            ImportFormat::Ndjson => Self::Ndjson(NdjsonLines {
+                file,
+                number: 0,
+                buffer: Vec::new(),
+            }),
             ImportFormat::Csv => Self::Csv(CsvLines::open(file)?),
         })
     }
@@ -67,14 +82,21 @@ impl NdjsonLines {
             if !whole {
                 self.file.skip_until(b'\n')?;
                 let refusal = Refusal::line(format!("the line is longer than {MAX_LINE_BYTES} bytes"));
-                return Ok(Some(Line { number: self.number, members: Err(refusal) }));
+                return Ok(Some(Line {
+                    number: self.number,
+                    members: Err(refusal),
+                }));
             }
             if self.buffer.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            let members = serde_json::from_slice(&self.buffer)
-                .map_err(|error| Refusal::line(format!("this is not a JSON object (column {})", error.column())));
-            return Ok(Some(Line { number: self.number, members }));
+            let members = serde_json::from_slice(&self.buffer).map_err(|error| {
+                Refusal::line(format!("this is not a JSON object (column {})", error.column()))
+            });
+            return Ok(Some(Line {
+                number: self.number,
+                members,
+            }));
         }
     }
 }
@@ -112,12 +134,19 @@ impl CsvLines {
             }
         }
         let number = record.position().map_or(number, csv::Position::line);
-        Ok(Some(Line { number, members: self.members(&record) }))
+        Ok(Some(Line {
+            number,
+            members: self.members(&record),
+        }))
     }
 
     fn members(&self, record: &csv::StringRecord) -> Result<Map<String, Value>, Refusal> {
         if record.len() != self.titles.len() {
-            let reason = format!("the line has {} cells, the header {}", record.len(), self.titles.len());
+            let reason = format!(
+                "the line has {} cells, the header {}",
+                record.len(),
+                self.titles.len()
+            );
             return Err(Refusal::line(reason));
         }
         let mut members = Map::new();

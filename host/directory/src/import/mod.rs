@@ -74,7 +74,8 @@ struct Counted<R> {
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.bytes.fetch_add(read as u64, std::sync::atomic::Ordering::Relaxed);
+        self.bytes
+            .fetch_add(read as u64, std::sync::atomic::Ordering::Relaxed);
         Ok(read)
     }
 }
@@ -99,7 +100,10 @@ impl Directory {
     ) -> Result<ImportProgress, ImportError> {
         self.write_users(tenant, move |writer| {
             let bytes = std::sync::Arc::default();
-            let counted = Counted { inner: file, bytes: std::sync::Arc::clone(&bytes) };
+            let counted = Counted {
+                inner: file,
+                bytes: std::sync::Arc::clone(&bytes),
+            };
             let mut lines = Lines::open(unzipped(counted)?, format)?;
             let mut done = ImportProgress::default();
             while let Some(line) = lines.next_line()? {
@@ -111,7 +115,11 @@ impl Directory {
                     }
                     Err(refusal) => {
                         done.rejected += 1;
-                        rejected(RejectedLine { line: number, field: refusal.field, reason: refusal.reason })?;
+                        rejected(RejectedLine {
+                            line: number,
+                            field: refusal.field,
+                            reason: refusal.reason,
+                        })?;
                     }
                 }
                 done.bytes = bytes.load(std::sync::atomic::Ordering::Relaxed);
@@ -131,7 +139,10 @@ impl Directory {
 fn unzipped(file: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
     let mut file = BufReader::with_capacity(1 << 16, file);
     if file.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
-        return Ok(Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(file))));
+        return Ok(Box::new(BufReader::with_capacity(
+            1 << 16,
+            MultiGzDecoder::new(file),
+        )));
     }
     Ok(Box::new(file))
 }
@@ -144,10 +155,16 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn line(reason: impl Into<String>) -> Self {
-        Self { field: None, reason: reason.into() }
+        Self {
+            field: None,
+            reason: reason.into(),
+        }
     }
 
     pub(crate) fn field(field: &str, reason: impl Into<String>) -> Self {
-        Self { field: Some(field.to_owned()), reason: reason.into() }
+        Self {
+            field: Some(field.to_owned()),
+            reason: reason.into(),
+        }
     }
 }

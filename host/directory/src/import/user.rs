@@ -14,11 +14,20 @@ const MAX_TEXT_BYTES: usize = 4_096;
 const MAX_GROUPS: usize = 1_000;
 
 /// Members that Auth0's exports have and users here do not: read, not kept.
-const AUTH0_ONLY: [&str; 6] =
-    ["multifactor", "multifactor_last_modified", "last_password_reset", "connection_id", "email_domain", "tenant"];
+const AUTH0_ONLY: [&str; 6] = [
+    "multifactor",
+    "multifactor_last_modified",
+    "last_password_reset",
+    "connection_id",
+    "email_domain",
+    "tenant",
+];
 
 /// Auth0's names, and ours.
-const ALIASES: [(&str, &str); 2] = [("user_metadata", "custom_attributes"), ("last_login", "last_signed_in_at")];
+const ALIASES: [(&str, &str); 2] = [
+    ("user_metadata", "custom_attributes"),
+    ("last_login", "last_signed_in_at"),
+];
 
 /// Whether a member of this name, or a dotted path into one, can be imported.
 pub(super) fn is_member(title: &str) -> bool {
@@ -26,13 +35,19 @@ pub(super) fn is_member(title: &str) -> bool {
     let derived = ["phone_last_four", "mfa_factor_count"];
     let ours = catalog().field(root).is_some() && !derived.contains(&root);
     let dotted = root != title && !matches!(canonical(root), "custom_attributes" | "app_metadata");
-    (ours || ALIASES.iter().any(|(alias, _)| *alias == root) || root == "blocked" || root == "phone_number"
+    (ours
+        || ALIASES.iter().any(|(alias, _)| *alias == root)
+        || root == "blocked"
+        || root == "phone_number"
         || AUTH0_ONLY.contains(&root))
         && !dotted
 }
 
 fn canonical(name: &str) -> &str {
-    ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, ours)| ours)
+    ALIASES
+        .iter()
+        .find(|(alias, _)| *alias == name)
+        .map_or(name, |(_, ours)| ours)
 }
 
 /// The JSON value of a CSV cell; nothing where it is empty. Auth0 writes a `'` before every
@@ -47,16 +62,22 @@ pub(super) fn from_cell(title: &str, cell: &str) -> Result<Option<Value>, Refusa
     }
     let column_type = match canonical(title) {
         "blocked" => ColumnType::Boolean,
-        name => catalog().field(name).map_or(ColumnType::Utf8, |field| field.column_type),
+        name => catalog()
+            .field(name)
+            .map_or(ColumnType::Utf8, |field| field.column_type),
     };
     Ok(Some(match column_type {
-        ColumnType::Boolean => {
-            Value::from(cell.parse::<bool>().map_err(|_| Refusal::field(title, "this is neither true nor false"))?)
+        ColumnType::Boolean => Value::from(
+            cell.parse::<bool>()
+                .map_err(|_| Refusal::field(title, "this is neither true nor false"))?,
+        ),
+        ColumnType::Int64 => Value::from(
+            cell.parse::<i64>()
+                .map_err(|_| Refusal::field(title, "this is not a whole number"))?,
+        ),
+        ColumnType::Json => {
+            serde_json::from_str(cell).map_err(|_| Refusal::field(title, "this is not JSON"))?
         }
-        ColumnType::Int64 => {
-            Value::from(cell.parse::<i64>().map_err(|_| Refusal::field(title, "this is not a whole number"))?)
-        }
-        ColumnType::Json => serde_json::from_str(cell).map_err(|_| Refusal::field(title, "this is not JSON"))?,
         ColumnType::Utf8List => split_list(cell).into(),
         ColumnType::Utf8 | ColumnType::TimestampUs | ColumnType::Float64 => Value::from(cell),
     }))
@@ -99,7 +120,10 @@ pub(super) fn insert_at(members: &mut Map<String, Value>, title: &str, value: Va
 pub(super) fn from_members(members: Map<String, Value>) -> Result<UserRecord, Refusal> {
     let mut members = Members::new(members)?;
     let foreign_id = members.text("user_id")?.ok_or_else(|| {
-        Refusal::field("user_id", "it is missing, and a repeated import finds its users by it")
+        Refusal::field(
+            "user_id",
+            "it is missing, and a repeated import finds its users by it",
+        )
     })?;
     let user_id = own_id(&foreign_id)?;
     let identities = identities(&mut members, &foreign_id)?;
@@ -109,7 +133,10 @@ pub(super) fn from_members(members: Map<String, Value>) -> Result<UserRecord, Re
     let created_at = created_at.or(updated_at).unwrap_or(now);
     let user = UserRecord {
         connection: members.text("connection")?.or_else(|| {
-            identities.as_ref().and_then(|identities| identities.first()).map(|first| first.connection.clone())
+            identities
+                .as_ref()
+                .and_then(|identities| identities.first())
+                .map(|first| first.connection.clone())
         }),
         user_id,
         username: members.text("username")?,
@@ -142,7 +169,8 @@ pub(super) fn from_members(members: Map<String, Value>) -> Result<UserRecord, Re
 /// Our own ids are kept; any other becomes the ULID that its digest is.
 fn own_id(id: &str) -> Result<String, Refusal> {
     if let Some(ulid) = id.strip_prefix("usr_") {
-        let ulid = Ulid::from_string(ulid).map_err(|_| Refusal::field("user_id", "usr_ is not followed by a ULID"))?;
+        let ulid = Ulid::from_string(ulid)
+            .map_err(|_| Refusal::field("user_id", "usr_ is not followed by a ULID"))?;
         return Ok(format!("usr_{ulid}"));
     }
     let digest = Sha256::digest(format!("exeat import\0{id}"));
@@ -195,7 +223,9 @@ fn identities(members: &mut Members, foreign_id: &str) -> Result<Option<Vec<Iden
         Some(_) => return Err(wrong("identities are a list of objects")),
     };
     let identity = |item: Value| {
-        let Value::Object(mut item) = item else { return Err(wrong("an identity is an object")) };
+        let Value::Object(mut item) = item else {
+            return Err(wrong("an identity is an object"));
+        };
         let mut text = |name: &str| match item.remove(name) {
             Some(Value::String(text)) => Some(text),
             Some(Value::Number(number)) => Some(number.to_string()),
@@ -212,7 +242,11 @@ fn identities(members: &mut Members, foreign_id: &str) -> Result<Option<Vec<Iden
             id_token: None,
         })
     };
-    items.into_iter().map(identity).collect::<Result<_, _>>().map(Some)
+    items
+        .into_iter()
+        .map(identity)
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
 /// Members not yet taken, under our names.
@@ -241,9 +275,10 @@ impl Members {
         match self.take(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) if text.len() <= MAX_TEXT_BYTES => Ok(Some(text)),
-            Some(Value::String(_)) => {
-                Err(Refusal::field(name, format!("the text is longer than {MAX_TEXT_BYTES} bytes")))
-            }
+            Some(Value::String(_)) => Err(Refusal::field(
+                name,
+                format!("the text is longer than {MAX_TEXT_BYTES} bytes"),
+            )),
             Some(_) => Err(Refusal::field(name, "this is not text")),
         }
     }
@@ -303,7 +338,9 @@ mod tests {
     use super::*;
 
     fn import(value: Value) -> Result<UserRecord, (Option<String>, String)> {
-        let Value::Object(members) = value else { panic!("an object") };
+        let Value::Object(members) = value else {
+            panic!("an object")
+        };
         from_members(members).map_err(|refusal| (refusal.field, refusal.reason))
     }
 
@@ -332,7 +369,10 @@ mod tests {
             (json!({"user_id": id, "created_at": "yesterday"}), "created_at"),
             (json!({"user_id": id, "state": "alive"}), "state"),
             (json!({"user_id": id, "groups": "A,B"}), "groups"),
-            (json!({"user_id": id, "custom_attributes": []}), "custom_attributes"),
+            (
+                json!({"user_id": id, "custom_attributes": []}),
+                "custom_attributes",
+            ),
             (json!({"user_id": id, "password_hash": "$2b$"}), "password_hash"),
             (json!({"user_id": id, "shoe_size": 42}), "shoe_size"),
         ];
@@ -345,8 +385,14 @@ mod tests {
 
     #[test]
     fn cells_become_what_they_stand_for() {
-        assert_eq!(from_cell("email_verified", "true").ok().flatten(), Some(json!(true)));
-        assert_eq!(from_cell("groups", r"A\,B,C").ok().flatten(), Some(json!(["A,B", "C"])));
+        assert_eq!(
+            from_cell("email_verified", "true").ok().flatten(),
+            Some(json!(true))
+        );
+        assert_eq!(
+            from_cell("groups", r"A\,B,C").ok().flatten(),
+            Some(json!(["A,B", "C"]))
+        );
         assert_eq!(from_cell("name", "'=1+1").ok().flatten(), Some(json!("=1+1")));
         assert_eq!(from_cell("name", "").ok().flatten(), None);
         assert!(from_cell("logins_count", "many").is_err());

@@ -36,7 +36,10 @@ pub(crate) struct RawConnection<'lock> {
 
 impl<'lock> RawConnection<'lock> {
     pub(crate) fn new(lock: &'lock mut LockedSqliteHandle<'_>) -> Self {
-        Self { db: lock.as_raw_handle(), lock: PhantomData }
+        Self {
+            db: lock.as_raw_handle(),
+            lock: PhantomData,
+        }
     }
 
     /// Compiles one SQL statement.
@@ -46,10 +49,19 @@ impl<'lock> RawConnection<'lock> {
         // SAFETY: the connection is open and ours; `sql` has `length` bytes; SQLite writes the
         // statement, or null, to `statement`.
         let code = unsafe {
-            ffi::sqlite3_prepare_v2(self.db.as_ptr(), sql.as_ptr().cast(), length, &mut statement, ptr::null_mut())
+            ffi::sqlite3_prepare_v2(
+                self.db.as_ptr(),
+                sql.as_ptr().cast(),
+                length,
+                &mut statement,
+                ptr::null_mut(),
+            )
         };
         match NonNull::new(statement) {
-            Some(statement) if code == ffi::SQLITE_OK => Ok(Statement { statement, connection: self }),
+            Some(statement) if code == ffi::SQLITE_OK => Ok(Statement {
+                statement,
+                connection: self,
+            }),
             _ => Err(self.error(code)),
         }
     }
@@ -66,7 +78,10 @@ impl<'lock> RawConnection<'lock> {
         // next call, and it is copied here. For an error of a constraint or of the schema it names
         // tables and columns, never values.
         let message = unsafe { CStr::from_ptr(ffi::sqlite3_errmsg(self.db.as_ptr())) };
-        SqliteError { code, message: message.to_string_lossy().into_owned() }
+        SqliteError {
+            code,
+            message: message.to_string_lossy().into_owned(),
+        }
     }
 }
 
@@ -123,7 +138,11 @@ impl Statement<'_> {
     }
 
     fn check(&self, code: c_int) -> Result<(), SqliteError> {
-        if code == ffi::SQLITE_OK { Ok(()) } else { Err(self.connection.error(code)) }
+        if code == ffi::SQLITE_OK {
+            Ok(())
+        } else {
+            Err(self.connection.error(code))
+        }
     }
 
     /// The integer in a column of the row at hand.
@@ -147,7 +166,10 @@ impl Statement<'_> {
             if text.is_null() {
                 return None;
             }
-            Some(std::slice::from_raw_parts(text, usize::try_from(length).unwrap_or_default()))
+            Some(std::slice::from_raw_parts(
+                text,
+                usize::try_from(length).unwrap_or_default(),
+            ))
         }
     }
 }

@@ -97,8 +97,18 @@ impl Guest {
             Self::Transform(guest) => guest.call_describe(store)?,
             Self::Adapter(guest) => guest.call_describe(store)?,
         };
-        let types::Description { name, version, summary, config_schema } = described;
-        Ok(Description { name, version, summary, config_schema })
+        let types::Description {
+            name,
+            version,
+            summary,
+            config_schema,
+        } = described;
+        Ok(Description {
+            name,
+            version,
+            summary,
+            config_schema,
+        })
     }
 
     pub(crate) fn open_transform(
@@ -108,7 +118,9 @@ impl Guest {
         input: &[OfferedColumn],
         config: &str,
     ) -> Answer<TransformPlan> {
-        let Self::Transform(guest) = self else { return Ok(Err(wrong_world())) };
+        let Self::Transform(guest) = self else {
+            return Ok(Err(wrong_world()));
+        };
         let plan = guest.call_open(store, job.lower(), &offer(input), config)?;
         Ok(plan.map(Into::into).map_err(Into::into))
     }
@@ -120,9 +132,18 @@ impl Guest {
         rows: u32,
         columns: &[Lowered],
     ) -> Answer<TransformOutput> {
-        let Self::Transform(guest) = self else { return Ok(Err(wrong_world())) };
+        let Self::Transform(guest) = self else {
+            return Ok(Err(wrong_world()));
+        };
         let columns: Vec<types::ColumnParam<'_>> = columns.iter().map(Into::into).collect();
-        let output = guest.call_process(store, types::Batch { sequence, rows, columns: &columns })?;
+        let output = guest.call_process(
+            store,
+            types::Batch {
+                sequence,
+                rows,
+                columns: &columns,
+            },
+        )?;
         Ok(output.map(Into::into).map_err(Into::into))
     }
 
@@ -133,7 +154,9 @@ impl Guest {
         input: &[OfferedColumn],
         config: &str,
     ) -> Answer<Vec<u32>> {
-        let Self::Adapter(guest) = self else { return Ok(Err(wrong_world())) };
+        let Self::Adapter(guest) = self else {
+            return Ok(Err(wrong_world()));
+        };
         let plan = guest.call_open(store, job.lower(), &offer(input), config)?;
         Ok(plan.map(|plan| plan.reads).map_err(Into::into))
     }
@@ -145,14 +168,25 @@ impl Guest {
         rows: u32,
         columns: &[Lowered],
     ) -> Answer<Encoded> {
-        let Self::Adapter(guest) = self else { return Ok(Err(wrong_world())) };
+        let Self::Adapter(guest) = self else {
+            return Ok(Err(wrong_world()));
+        };
         let columns: Vec<types::ColumnParam<'_>> = columns.iter().map(Into::into).collect();
-        let encoded = guest.call_process(store, types::Batch { sequence, rows, columns: &columns })?;
+        let encoded = guest.call_process(
+            store,
+            types::Batch {
+                sequence,
+                rows,
+                columns: &columns,
+            },
+        )?;
         Ok(encoded.map(Into::into).map_err(Into::into))
     }
 
     pub(crate) fn finish(&self, store: &mut Store<JobState>) -> Answer<Encoded> {
-        let Self::Adapter(guest) = self else { return Ok(Err(wrong_world())) };
+        let Self::Adapter(guest) = self else {
+            return Ok(Err(wrong_world()));
+        };
         Ok(guest.call_finish(store)?.map(Into::into).map_err(Into::into))
     }
 }
@@ -194,16 +228,25 @@ impl<'a> From<&'a Lowered> for types::ColumnParam<'a> {
             LoweredValues::Utf8(texts) => types::ValuesParam::Utf8(texts.into()),
             LoweredValues::Json(texts) => types::ValuesParam::Json(texts.into()),
             LoweredValues::Utf8List { offsets, values } => {
-                types::ValuesParam::Utf8List(types::Utf8ListValuesParam { offsets, values: values.into() })
+                types::ValuesParam::Utf8List(types::Utf8ListValuesParam {
+                    offsets,
+                    values: values.into(),
+                })
             }
         };
-        Self { validity: column.validity.as_deref(), values }
+        Self {
+            validity: column.validity.as_deref(),
+            values,
+        }
     }
 }
 
 impl<'a> From<&'a crate::lower::LoweredTexts> for types::Utf8ValuesParam<'a> {
     fn from(texts: &'a crate::lower::LoweredTexts) -> Self {
-        Self { offsets: &texts.offsets, bytes: &texts.bytes }
+        Self {
+            offsets: &texts.offsets,
+            bytes: &texts.bytes,
+        }
     }
 }
 
@@ -216,34 +259,48 @@ impl From<types::ColumnResult> for Column {
             types::ValuesResult::TimestampUs(values) => Values::TimestampUs(values),
             types::ValuesResult::Utf8(texts) => Values::Utf8(texts.into()),
             types::ValuesResult::Json(texts) => Values::Json(texts.into()),
-            types::ValuesResult::Utf8List(lists) => {
-                Values::Utf8List { offsets: lists.offsets, values: lists.values.into() }
-            }
+            types::ValuesResult::Utf8List(lists) => Values::Utf8List {
+                offsets: lists.offsets,
+                values: lists.values.into(),
+            },
         };
-        Self { validity: column.validity, values }
+        Self {
+            validity: column.validity,
+            values,
+        }
     }
 }
 
 impl From<types::Utf8ValuesResult> for Texts {
     fn from(texts: types::Utf8ValuesResult) -> Self {
-        Self { offsets: texts.offsets, bytes: texts.bytes }
+        Self {
+            offsets: texts.offsets,
+            bytes: texts.bytes,
+        }
     }
 }
 
 impl From<transform::Plan> for TransformPlan {
     fn from(plan: transform::Plan) -> Self {
         let output = plan.output.into_iter().map(|column| match column {
-            transform::OutputColumn::Pass(pass) => OutputColumn::Pass { input: pass.input, name: pass.name },
-            transform::OutputColumn::Constant(constant) => {
-                OutputColumn::Constant { name: constant.name, value: constant.value.into() }
-            }
+            transform::OutputColumn::Pass(pass) => OutputColumn::Pass {
+                input: pass.input,
+                name: pass.name,
+            },
+            transform::OutputColumn::Constant(constant) => OutputColumn::Constant {
+                name: constant.name,
+                value: constant.value.into(),
+            },
             transform::OutputColumn::Computed(field) => OutputColumn::Computed(ColumnSpec {
                 name: field.name,
                 column_type: field.column_type.into(),
                 nullable: field.nullable,
             }),
         });
-        Self { reads: plan.reads, output: output.collect() }
+        Self {
+            reads: plan.reads,
+            output: output.collect(),
+        }
     }
 }
 
@@ -273,14 +330,22 @@ impl From<transform::Output> for TransformOutput {
 
 impl From<types::Reject> for Reject {
     fn from(reject: types::Reject) -> Self {
-        Self { row: reject.row, field: reject.field, code: reject.code, message: reject.message }
+        Self {
+            row: reject.row,
+            field: reject.field,
+            code: reject.code,
+            message: reject.message,
+        }
     }
 }
 
 impl From<adapter::Encoded> for Encoded {
     fn from(encoded: adapter::Encoded) -> Self {
         let chunks = encoded.chunks.into_iter().map(|chunk| match chunk {
-            adapter::Chunk::BeginFile(file) => Chunk::BeginFile { name: file.name, media_type: file.media_type },
+            adapter::Chunk::BeginFile(file) => Chunk::BeginFile {
+                name: file.name,
+                media_type: file.media_type,
+            },
             adapter::Chunk::Bytes(bytes) => Chunk::Bytes(bytes),
         });
         let side_lines = encoded.side_lines.into_iter().map(|side| match side.file {
@@ -292,7 +357,11 @@ impl From<adapter::Encoded> for Encoded {
             written: encoded.written,
             dropped: encoded.dropped,
             rejects: encoded.rejects.into_iter().map(Into::into).collect(),
-            losses: encoded.losses.into_iter().map(|loss| (loss.field, loss.reason, loss.rows)).collect(),
+            losses: encoded
+                .losses
+                .into_iter()
+                .map(|loss| (loss.field, loss.reason, loss.rows))
+                .collect(),
             side_lines: side_lines.collect(),
         }
     }
@@ -301,8 +370,14 @@ impl From<adapter::Encoded> for Encoded {
 impl From<types::Fault> for Fault {
     fn from(fault: types::Fault) -> Self {
         match fault {
-            types::Fault::InvalidConfig(error) => Self::Config { pointer: error.pointer, message: error.message },
-            types::Fault::UnsupportedSchema(error) => Self::Schema { field: error.field, message: error.message },
+            types::Fault::InvalidConfig(error) => Self::Config {
+                pointer: error.pointer,
+                message: error.message,
+            },
+            types::Fault::UnsupportedSchema(error) => Self::Schema {
+                field: error.field,
+                message: error.message,
+            },
             types::Fault::Internal(message) => Self::Internal(message),
         }
     }

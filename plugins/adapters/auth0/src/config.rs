@@ -10,7 +10,14 @@ const MIN_FILE_BYTES: usize = 20_000;
 
 /// Fields that Auth0 has no place for.
 const KEEPABLE: [&str; 8] = [
-    "groups", "created_at", "updated_at", "last_signed_in_at", "locale", "connection", "logins_count", "identities",
+    "groups",
+    "created_at",
+    "updated_at",
+    "last_signed_in_at",
+    "locale",
+    "connection",
+    "logins_count",
+    "identities",
 ];
 
 /// How users are rendered.
@@ -28,8 +35,14 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let keep = ["groups", "created_at", "last_signed_in_at"].map(str::to_owned).to_vec();
-        Self { max_file_bytes: MAX_FILE_BYTES, usernames: false, keep }
+        let keep = ["groups", "created_at", "last_signed_in_at"]
+            .map(str::to_owned)
+            .to_vec();
+        Self {
+            max_file_bytes: MAX_FILE_BYTES,
+            usernames: false,
+            keep,
+        }
     }
 }
 
@@ -39,7 +52,11 @@ impl Config {
             let message = format!("a file may have {MIN_FILE_BYTES} to {MAX_FILE_BYTES} bytes");
             return Err(Fault::config("/max_file_bytes", message));
         }
-        match self.keep.iter().position(|field| !KEEPABLE.contains(&field.as_str())) {
+        match self
+            .keep
+            .iter()
+            .position(|field| !KEEPABLE.contains(&field.as_str()))
+        {
             Some(index) => {
                 let message = format!("only these can be kept: {}", KEEPABLE.join(", "));
                 Err(Fault::config(format!("/keep/{index}"), message))

@@ -22,14 +22,22 @@ pub(crate) struct Files {
 
 impl Files {
     pub(crate) fn new(max_bytes: usize) -> Self {
-        Self { max_bytes, count: 0, open_bytes: None, emails: HashSet::new() }
+        Self {
+            max_bytes,
+            count: 0,
+            open_bytes: None,
+            emails: HashSet::new(),
+        }
     }
 
     /// Writes a user, into the next file if this one would grow too large.
     pub(crate) fn write(&mut self, user: &User<'_>, out: &mut Sink) -> Result<(), Reject> {
         let json = user.to_json()?;
         if FRAME_BYTES + json.len() >= self.max_bytes {
-            return Err(Reject::new("too_large", "the user alone is larger than a file may be"));
+            return Err(Reject::new(
+                "too_large",
+                "the user alone is larger than a file may be",
+            ));
         }
         let full = |bytes: usize| bytes + FRAME_BYTES + SEPARATOR.len() + json.len() >= self.max_bytes;
         if self.open_bytes.is_some_and(full) {
@@ -37,7 +45,11 @@ impl Files {
         }
         let email = user.email.to_lowercase();
         if self.emails.contains(&email) {
-            return Err(Reject::new("duplicate_email", "another user of this file has the same address").field("email"));
+            return Err(Reject::new(
+                "duplicate_email",
+                "another user of this file has the same address",
+            )
+            .field("email"));
         }
         self.emails.insert(email);
         let bytes = match self.open_bytes {

@@ -36,7 +36,10 @@ impl Adapter for Auth0 {
 
     fn open(config: Config, _job: &Job, plan: &mut AdapterPlan) -> Result<Self, Fault> {
         config.check()?;
-        Ok(Self { columns: Columns::plan(&config, plan)?, files: Files::new(config.max_file_bytes) })
+        Ok(Self {
+            columns: Columns::plan(&config, plan)?,
+            files: Files::new(config.max_file_bytes),
+        })
     }
 
     fn row(&mut self, row: Row<'_>, out: &mut Sink) -> Result<Outcome, Reject> {
@@ -54,4 +57,7 @@ impl Adapter for Auth0 {
     }
 }
 
-exeat_sdk::export_adapter!(Auth0, "Renders users in the import format of Auth0: JSON arrays under 500 KB.");
+exeat_sdk::export_adapter!(
+    Auth0,
+    "Renders users in the import format of Auth0: JSON arrays under 500 KB."
+);

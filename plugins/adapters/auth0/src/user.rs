@@ -15,9 +15,25 @@ const MAX_EMAIL_LOCAL_CHARS: usize = 64;
 
 /// Top-level keys that `app_metadata` must not have.
 const FORBIDDEN_IN_APP_METADATA: [&str; 19] = [
-    "__tenant", "_id", "blocked", "clientID", "created_at", "email_verified", "email", "globalClientID",
-    "global_client_id", "identities", "lastIP", "lastLogin", "loginsCount", "metadata", "multifactor_last_modified",
-    "multifactor", "updated_at", "user_id", "last_login",
+    "__tenant",
+    "_id",
+    "blocked",
+    "clientID",
+    "created_at",
+    "email_verified",
+    "email",
+    "globalClientID",
+    "global_client_id",
+    "identities",
+    "lastIP",
+    "lastLogin",
+    "loginsCount",
+    "metadata",
+    "multifactor_last_modified",
+    "multifactor",
+    "updated_at",
+    "user_id",
+    "last_login",
 ];
 
 /// The key of `app_metadata` under which we keep what has no other place.
@@ -79,10 +95,16 @@ impl Columns {
     pub(crate) fn plan(config: &Config, plan: &mut AdapterPlan) -> Result<Self, Fault> {
         let on_offer = |plan: &AdapterPlan, name: &str| plan.find(name).is_some();
         fn text(plan: &mut AdapterPlan, name: &str) -> Result<Option<Text>, Fault> {
-            plan.find(name).is_some().then(|| plan.read_text(name)).transpose()
+            plan.find(name)
+                .is_some()
+                .then(|| plan.read_text(name))
+                .transpose()
         }
         fn json(plan: &mut AdapterPlan, name: &str) -> Result<Option<Json>, Fault> {
-            plan.find(name).is_some().then(|| plan.read_json(name)).transpose()
+            plan.find(name)
+                .is_some()
+                .then(|| plan.read_json(name))
+                .transpose()
         }
         let mut kept = Vec::new();
         for field in &config.keep {
@@ -92,9 +114,15 @@ impl Columns {
         }
         Ok(Self {
             email: plan.read_text("email")?,
-            email_verified: on_offer(plan, "email_verified").then(|| plan.read_bool("email_verified")).transpose()?,
+            email_verified: on_offer(plan, "email_verified")
+                .then(|| plan.read_bool("email_verified"))
+                .transpose()?,
             user_id: text(plan, "user_id")?,
-            username: if config.usernames { text(plan, "username")? } else { None },
+            username: if config.usernames {
+                text(plan, "username")?
+            } else {
+                None
+            },
             name: text(plan, "name")?,
             given_name: text(plan, "given_name")?,
             family_name: text(plan, "family_name")?,
@@ -114,9 +142,21 @@ impl Columns {
     /// The user of a row. What Auth0 cannot hold is left out and counted as a loss; without a
     /// usable e-mail address there is no user.
     pub(crate) fn user<'a>(&self, row: Row<'a>, out: &mut Sink) -> Result<User<'a>, Reject> {
-        let text = |column: Option<Text>| column.and_then(|column| row.text(column)).filter(|text| !text.is_empty());
-        let user_metadata = metadata(self.user_metadata.and_then(|column| row.json(column)), "custom_attributes", out);
-        let mut app_metadata = metadata(self.app_metadata.and_then(|column| row.json(column)), "app_metadata", out);
+        let text = |column: Option<Text>| {
+            column
+                .and_then(|column| row.text(column))
+                .filter(|text| !text.is_empty())
+        };
+        let user_metadata = metadata(
+            self.user_metadata.and_then(|column| row.json(column)),
+            "custom_attributes",
+            out,
+        );
+        let mut app_metadata = metadata(
+            self.app_metadata.and_then(|column| row.json(column)),
+            "app_metadata",
+            out,
+        );
         app_metadata.retain(|key, _| {
             let allowed = !FORBIDDEN_IN_APP_METADATA.contains(&key.as_str());
             if !allowed {
@@ -133,10 +173,16 @@ impl Columns {
             email_verified: self.email_verified.and_then(|column| row.bool(column)),
             user_id: text(self.user_id).map(|id| id.strip_prefix("auth0|").unwrap_or(id)),
             username: fit("username", text(self.username), out, is_username).map(str::to_lowercase),
-            given_name: fit("given_name", text(self.given_name), out, |name| shorter(name, MAX_NAME_CHARS)),
-            family_name: fit("family_name", text(self.family_name), out, |name| shorter(name, MAX_NAME_CHARS)),
+            given_name: fit("given_name", text(self.given_name), out, |name| {
+                shorter(name, MAX_NAME_CHARS)
+            }),
+            family_name: fit("family_name", text(self.family_name), out, |name| {
+                shorter(name, MAX_NAME_CHARS)
+            }),
             name: fit("name", text(self.name), out, |name| shorter(name, MAX_NAME_CHARS)),
-            nickname: fit("nickname", text(self.nickname), out, |name| shorter(name, MAX_NICKNAME_CHARS)),
+            nickname: fit("nickname", text(self.nickname), out, |name| {
+                shorter(name, MAX_NICKNAME_CHARS)
+            }),
             picture: fit("picture", text(self.picture), out, is_web_address),
             blocked: text(self.state) == Some("suspended"),
             app_metadata,
@@ -151,14 +197,22 @@ impl Columns {
         let fits = email.rsplit_once('@').is_some_and(|(local, domain)| {
             !local.is_empty() && !domain.is_empty() && shorter(local, MAX_EMAIL_LOCAL_CHARS)
         });
-        if !fits || !shorter(email, MAX_EMAIL_CHARS) || email.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err(Reject::new("format", "this is not an e-mail address that Auth0 takes").field("email"));
+        if !fits
+            || !shorter(email, MAX_EMAIL_CHARS)
+            || email.chars().any(|c| c.is_whitespace() || c.is_control())
+        {
+            return Err(
+                Reject::new("format", "this is not an e-mail address that Auth0 takes").field("email"),
+            );
         }
         Ok(email)
     }
 
     fn kept(&self, row: Row<'_>) -> Map<String, serde_json::Value> {
-        let values = self.kept.iter().filter_map(|(name, column)| Some((name.clone(), to_json(row.value(*column))?)));
+        let values = self
+            .kept
+            .iter()
+            .filter_map(|(name, column)| Some((name.clone(), to_json(row.value(*column))?)));
         values.collect()
     }
 }
@@ -199,7 +253,12 @@ fn metadata(json: Option<&str>, field: &str, out: &mut Sink) -> Map<String, serd
 }
 
 /// The text if Auth0 takes it; otherwise a loss.
-fn fit<'a>(field: &str, text: Option<&'a str>, out: &mut Sink, fits: impl Fn(&str) -> bool) -> Option<&'a str> {
+fn fit<'a>(
+    field: &str,
+    text: Option<&'a str>,
+    out: &mut Sink,
+    fits: impl Fn(&str) -> bool,
+) -> Option<&'a str> {
     let text = text?;
     if fits(text) {
         return Some(text);
@@ -214,7 +273,9 @@ fn shorter(text: &str, chars: usize) -> bool {
 
 fn is_username(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "@^$.!`-#+'~_".contains(c);
-    let email = text.split_once('@').is_some_and(|(_, domain)| domain.contains('.'));
+    let email = text
+        .split_once('@')
+        .is_some_and(|(_, domain)| domain.contains('.'));
     shorter(text, MAX_USERNAME_CHARS) && text.chars().all(allowed) && !email
 }
 

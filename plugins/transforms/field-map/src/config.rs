@@ -56,13 +56,18 @@ impl ColumnConfig {
             (Some(from), None, None) => Ok(Source::From(from)),
             (None, Some(value), None) => Ok(Source::Constant(value)),
             (None, None, Some(pieces)) => Ok(Source::Concat(pieces)),
-            _ => Err(Fault::config(pointer, "a column has exactly one of \"from\", \"constant\" and \"concat\"")),
+            _ => Err(Fault::config(
+                pointer,
+                "a column has exactly one of \"from\", \"constant\" and \"concat\"",
+            )),
         }
     }
 
     /// The name of a column that has no other to fall back on.
     pub(crate) fn name(&self, pointer: &str) -> Result<&str, Fault> {
-        self.title.as_deref().ok_or_else(|| Fault::config(pointer, "this column needs a name: \"as\""))
+        self.title
+            .as_deref()
+            .ok_or_else(|| Fault::config(pointer, "this column needs a name: \"as\""))
     }
 }
 

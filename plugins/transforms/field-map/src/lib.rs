@@ -31,9 +31,20 @@ pub struct FieldMap {
 
 #[derive(Debug)]
 enum Computed {
-    Picked { from: Json, steps: Vec<Step>, to: JsonOut },
-    Item { from: List, index: usize, to: TextOut },
-    Concat { pieces: Vec<Part>, to: TextOut },
+    Picked {
+        from: Json,
+        steps: Vec<Step>,
+        to: JsonOut,
+    },
+    Item {
+        from: List,
+        index: usize,
+        to: TextOut,
+    },
+    Concat {
+        pieces: Vec<Part>,
+        to: TextOut,
+    },
 }
 
 /// A part of a concatenation.
@@ -83,7 +94,11 @@ impl Transform for FieldMap {
 }
 
 /// Declares one column; hands back what has to be computed for it.
-fn open_column(column: &ColumnConfig, pointer: &str, plan: &mut TransformPlan) -> Result<Option<Computed>, Fault> {
+fn open_column(
+    column: &ColumnConfig,
+    pointer: &str,
+    plan: &mut TransformPlan,
+) -> Result<Option<Computed>, Fault> {
     match column.source(pointer)? {
         Source::Constant(value) => {
             plan.constant(column.name(pointer)?, config::constant(value));
@@ -95,7 +110,10 @@ fn open_column(column: &ColumnConfig, pointer: &str, plan: &mut TransformPlan) -
             let pieces = parts
                 .map(|(index, piece)| open_part(piece, &format!("{pointer}/concat/{index}"), plan))
                 .collect::<Result<_, _>>()?;
-            Ok(Some(Computed::Concat { pieces, to: plan.compute_text(name) }))
+            Ok(Some(Computed::Concat {
+                pieces,
+                to: plan.compute_text(name),
+            }))
         }
         Source::From(from) => {
             let at = format!("{pointer}/from");
@@ -105,10 +123,16 @@ fn open_column(column: &ColumnConfig, pointer: &str, plan: &mut TransformPlan) -
                     plan.pass_as(&column, name)?;
                     Ok(None)
                 }
-                Reach::Picked(from, steps) => {
-                    Ok(Some(Computed::Picked { from, steps, to: plan.compute_json(name) }))
-                }
-                Reach::Item(from, index) => Ok(Some(Computed::Item { from, index, to: plan.compute_text(name) })),
+                Reach::Picked(from, steps) => Ok(Some(Computed::Picked {
+                    from,
+                    steps,
+                    to: plan.compute_json(name),
+                })),
+                Reach::Item(from, index) => Ok(Some(Computed::Item {
+                    from,
+                    index,
+                    to: plan.compute_text(name),
+                })),
             }
         }
     }
@@ -150,13 +174,21 @@ impl Reach {
             _ => root,
         };
         let Some(field) = plan.find(&root) else {
-            return Err(Fault::config(pointer, format!("the column \"{root}\" is not among those that this export can hold")));
+            return Err(Fault::config(
+                pointer,
+                format!("the column \"{root}\" is not among those that this export can hold"),
+            ));
         };
         match (field.column_type, steps.as_slice()) {
             (_, []) => Ok(Self::Whole(root)),
             (exeat_sdk::ColumnType::Json, _) => Ok(Self::Picked(plan.read_json(&root)?, steps)),
-            (exeat_sdk::ColumnType::Utf8List, [Step::Index(index)]) => Ok(Self::Item(plan.read_list(&root)?, *index)),
-            _ => Err(Fault::config(pointer, format!("the column \"{root}\" has nothing inside at this path"))),
+            (exeat_sdk::ColumnType::Utf8List, [Step::Index(index)]) => {
+                Ok(Self::Item(plan.read_list(&root)?, *index))
+            }
+            _ => Err(Fault::config(
+                pointer,
+                format!("the column \"{root}\" has nothing inside at this path"),
+            )),
         }
     }
 }
@@ -198,4 +230,7 @@ fn write_value(value: Value<'_>, text: &mut TextWriter<'_>) {
     };
 }
 
-exeat_sdk::export_transform!(FieldMap, "Selects, renames, orders and combines columns, and reaches into JSON.");
+exeat_sdk::export_transform!(
+    FieldMap,
+    "Selects, renames, orders and combines columns, and reaches into JSON."
+);

@@ -28,7 +28,10 @@ impl Path {
             }
             parse_indexes(indexes, &mut steps)?;
         }
-        Ok(Self { root: root.unwrap_or_default(), steps })
+        Ok(Self {
+            root: root.unwrap_or_default(),
+            steps,
+        })
     }
 }
 
@@ -36,7 +39,9 @@ fn parse_indexes(mut indexes: &str, steps: &mut Vec<Step>) -> Result<(), String>
     while !indexes.is_empty() {
         let index = indexes.strip_prefix('[').and_then(|rest| rest.split_once(']'));
         let (digits, rest) = index.ok_or("an index is written [0]")?;
-        steps.push(Step::Index(digits.parse().map_err(|_| "an index is a whole number: [0]")?));
+        steps.push(Step::Index(
+            digits.parse().map_err(|_| "an index is a whole number: [0]")?,
+        ));
         indexes = rest;
     }
     Ok(())
@@ -51,7 +56,16 @@ mod tests {
         let path = Path::parse("identities[0].profile.tags[1][2]").unwrap();
         assert_eq!(path.root, "identities");
         let key = |key: &str| Step::Key(key.to_owned());
-        assert_eq!(path.steps, [Step::Index(0), key("profile"), key("tags"), Step::Index(1), Step::Index(2)]);
+        assert_eq!(
+            path.steps,
+            [
+                Step::Index(0),
+                key("profile"),
+                key("tags"),
+                Step::Index(1),
+                Step::Index(2)
+            ]
+        );
     }
 
     #[test]

@@ -70,7 +70,9 @@ impl<'de> Visitor<'de> for Pick<'_> {
         let mut found = None;
         while let Some(key) = members.next_key::<Cow<'de, str>>()? {
             match self.0 {
-                [Step::Key(wanted), rest @ ..] if key == *wanted => found = members.next_value_seed(Pick(rest))?,
+                [Step::Key(wanted), rest @ ..] if key == *wanted => {
+                    found = members.next_value_seed(Pick(rest))?
+                }
                 _ => {
                     members.next_value::<IgnoredAny>()?;
                 }

@@ -4,5 +4,7 @@ use std::path::Path;
 
 #[test]
 fn golden_cases_come_out_as_written() {
-    exeat_sdk::test::check_transform::<field_map::FieldMap>(&Path::new(env!("CARGO_MANIFEST_DIR")).join("cases"));
+    exeat_sdk::test::check_transform::<field_map::FieldMap>(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("cases"),
+    );
 }

@@ -37,7 +37,14 @@ pub enum EmailDomain {
     Drop,
 }
 
-const DEFAULT_FIELDS: [&str; 6] = ["email", "username", "name", "given_name", "family_name", "nickname"];
+const DEFAULT_FIELDS: [&str; 6] = [
+    "email",
+    "username",
+    "name",
+    "given_name",
+    "family_name",
+    "nickname",
+];
 const DROPPED_DOMAIN: &str = "pseudonym.invalid";
 const PSEUDONYM_HEX_DIGITS: usize = 32;
 
@@ -51,7 +58,9 @@ pub struct Pseudonymize {
 /// Shows no key.
 impl std::fmt::Debug for Pseudonymize {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pseudonymize").field("columns", &self.columns).finish_non_exhaustive()
+        f.debug_struct("Pseudonymize")
+            .field("columns", &self.columns)
+            .finish_non_exhaustive()
     }
 }
 
@@ -70,8 +79,12 @@ impl Transform for Pseudonymize {
             Some(fields) => check_fields(fields, plan)?,
             None => DEFAULT_FIELDS.iter().map(|field| (*field).to_owned()).collect(),
         };
-        let selected: Vec<String> =
-            plan.input().iter().filter(|field| field.selected).map(|field| field.name.clone()).collect();
+        let selected: Vec<String> = plan
+            .input()
+            .iter()
+            .filter(|field| field.selected)
+            .map(|field| field.name.clone())
+            .collect();
         let mut columns = Vec::new();
         for field in selected {
             if chosen.contains(&field) {
@@ -82,12 +95,18 @@ impl Transform for Pseudonymize {
                 plan.pass(&field)?;
             }
         }
-        Ok(Self { key: job.pseudonym_key, email_domain: config.email_domain, columns })
+        Ok(Self {
+            key: job.pseudonym_key,
+            email_domain: config.email_domain,
+            columns,
+        })
     }
 
     fn row(&mut self, row: Row<'_>, out: &mut Output) -> Result<Verdict, Reject> {
         for column in &self.columns {
-            let Some(value) = row.text(column.from).filter(|value| !value.is_empty()) else { continue };
+            let Some(value) = row.text(column.from).filter(|value| !value.is_empty()) else {
+                continue;
+            };
             let Some((_, domain)) = value.rsplit_once('@') else {
                 let pseudonym = self.pseudonym(&column.field, value);
                 out.text_with(column.to, |text| write_pseudonym(text, &pseudonym));
@@ -110,7 +129,10 @@ impl Transform for Pseudonymize {
 impl Pseudonymize {
     fn pseudonym(&self, field: &str, value: &str) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        hasher.update(field.as_bytes()).update(&[0]).update(value.as_bytes());
+        hasher
+            .update(field.as_bytes())
+            .update(&[0])
+            .update(value.as_bytes());
         hasher.finalize()
     }
 }
@@ -126,7 +148,8 @@ fn check_fields(fields: &[String], plan: &mut TransformPlan) -> Result<Vec<Strin
         match plan.find(field) {
             Some(found) if found.selected => plan.read_text(field).map_err(|fault| fault.at(&pointer))?,
             _ => {
-                let message = format!("the field \"{field}\" is not part of this export; ask for it with the fields");
+                let message =
+                    format!("the field \"{field}\" is not part of this export; ask for it with the fields");
                 return Err(Fault::config(pointer, message));
             }
         };
@@ -134,4 +157,7 @@ fn check_fields(fields: &[String], plan: &mut TransformPlan) -> Result<Vec<Strin
     Ok(fields.to_vec())
 }
 
-exeat_sdk::export_transform!(Pseudonymize, "Replaces identifying values by keyed pseudonyms that stay the same.");
+exeat_sdk::export_transform!(
+    Pseudonymize,
+    "Replaces identifying values by keyed pseudonyms that stay the same."
+);

@@ -1,0 +1,147 @@
+//! What can go wrong: with a request, with an export, with the engine.
+
+use exeat_directory::{DirectoryError, SourceError};
+use exeat_encode::EncodeError;
+use exeat_gate::GateError;
+use exeat_sandbox::PluginFailure;
+use exeat_vault::{RowCounts, VaultError};
+use thiserror::Error;
+
+/// A request was refused: what was wrong, where, and what to do.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{detail}")]
+pub struct RequestError {
+    /// A stable code, such as `never-exported`.
+    pub code: &'static str,
+    /// A JSON pointer (RFC 6901) into the request.
+    pub pointer: String,
+    /// Place in the text at the pointer, in characters from 0, where there is one.
+    pub offset: Option<usize>,
+    /// What is wrong.
+    pub detail: String,
+    /// What would be right.
+    pub hint: Option<String>,
+}
+
+impl RequestError {
+    pub(crate) fn new(code: &'static str, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            pointer: pointer.into(),
+            offset: None,
+            detail: detail.into(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// The engine cannot do its part.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// The request is wrong.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The export was started and failed.
+    #[error(transparent)]
+    Export(#[from] ExportFailure),
+    /// The directory refused.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The vault refused.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The sandbox cannot be set up.
+    #[error(transparent)]
+    Sandbox(#[from] exeat_sandbox::SandboxError),
+    /// A shipped plugin cannot be loaded: a fault of this build.
+    #[error("the shipped plugin {name} cannot be loaded")]
+    Shipped {
+        /// The plugin.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: Box<exeat_sandbox::LoadError>,
+    },
+    /// A file of the engine's own cannot be used.
+    #[error("the file {} cannot be used", .path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Why an export failed after it had begun.
+#[derive(Debug, Error)]
+pub enum ExportFailure {
+    /// Somebody cancelled it.
+    #[error("the export was cancelled")]
+    Cancelled,
+    /// Reading failed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The gate could not release what was read.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// A plugin failed.
+    #[error(transparent)]
+    Plugin(#[from] PluginFailure),
+    /// Encoding failed.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// Compressing failed.
+    #[error("the output cannot be compressed")]
+    Compress(#[source] std::io::Error),
+    /// Writing failed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The directory refused.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// Rows are missing.
+    #[error(
+        "the export is not complete: {} rows were counted at the snapshot, {} read, {} written, {} dropped, {} rejected",
+        .counted, .rows.read, .rows.written, .rows.dropped, .rows.rejected
+    )]
+    Incomplete {
+        /// Rows counted at the snapshot.
+        counted: u64,
+        /// What became of those that were read.
+        rows: RowCounts,
+    },
+    /// The request no longer holds: a plugin or field it names has gone.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// Another attempt has taken the job over.
+    #[error("another attempt has taken this job over")]
+    Superseded,
+    /// A stage died.
+    #[error("an internal stage of the export ended early")]
+    Stage,
+}
+
+impl ExportFailure {
+    /// A stable code for the job's record.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::Source(_) => "source-failed",
+            Self::Gate(_) => "gate-failed",
+            Self::Plugin(_) => "plugin-failed",
+            Self::Encode(_) | Self::Compress(_) => "encode-failed",
+            Self::Vault(_) => "vault-failed",
+            Self::Directory(_) => "directory-failed",
+            Self::Incomplete { .. } => "incomplete",
+            Self::Request(error) => error.code,
+            Self::Superseded => "superseded",
+            Self::Stage => "internal",
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What people ask for: the body of `POST /v1/exports`, the flags of `exeat export`.
+
+use exeat_encode::{Compression, Format, FormulaPolicy};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A request for an export, before anyone has checked it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExportRequest {
+    /// `csv` or `ndjson` (default). An adapter has a format of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// Conditions that users must meet, such as `{"state": "active", "created_after": "2025-01-01"}`.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub filter: Map<String, Value>,
+    /// The fields, in order. Left out: the everyday ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<String>>,
+    /// Whether e-mails and names become `[redacted]`.
+    pub anonymize: bool,
+    /// Plugins that change the rows, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transforms: Vec<PluginRequest>,
+    /// The plugin that renders the rows for a destination.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<PluginRequest>,
+    /// `none` (default), `gzip` or `zstd`.
+    pub compression: Compression,
+    /// What is done against formulas in CSV cells: `escape` (default), `off` or `auth0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub csv_formulas: Option<FormulaPolicy>,
+    /// What happens when a plugin rejects a row: `fail` (default) or `skip`.
+    pub on_reject: OnReject,
+}
+
+/// A plugin and its configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginRequest {
+    /// Name: `field-map` or `exeat/field-map`.
+    pub plugin: String,
+    /// Its configuration: a JSON object.
+    #[serde(default = "empty_object")]
+    pub config: Value,
+}
+
+fn empty_object() -> Value {
+    Value::Object(Map::new())
+}
+
+/// What happens when a plugin rejects a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnReject {
+    /// The export fails and names the row.
+    #[default]
+    Fail,
+    /// The row is left out, counted, and listed in `rejects.ndjson`.
+    Skip,
+}

@@ -1,0 +1,395 @@
+//! Runs one job: from the snapshot to files that are visible and a record that says so.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use exeat_directory::audit::{AuditRecord, BULK_EXPORT, BULK_EXPORT_FAILED};
+use exeat_directory::jobs::{Job, JobOrigin, JobState, Progress};
+use exeat_directory::{DirectoryError, Tenant, format_timestamp};
+use exeat_encode::Compression;
+use exeat_sandbox::{Chain, PluginUse};
+use exeat_vault::{Draft, ExportManifest, FileEntry, FileWriter, PluginEntry, Target, Vault};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::qualified;
+use crate::engine::Engine;
+use crate::error::{EngineError, ExportFailure};
+use crate::lock::JobLock;
+use crate::pipeline::{BesideFile, Piece, Pipeline, Tally};
+use crate::progress::ProgressWatch;
+use crate::request::ExportRequest;
+use crate::spec::{ExportSpec, Output, job_context};
+
+/// How often a running job's progress is written down.
+const NOTE_EVERY: Duration = Duration::from_millis(500);
+
+/// Where the files of an export go.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// The vault of the data folder.
+    Vault,
+    /// A path of the user's.
+    Path(Target),
+}
+
+/// What a command's job keeps in its record besides the request, so that whoever finds it dead can
+/// clear up after it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct CommandRequest {
+    pub(crate) export: ExportRequest,
+    pub(crate) manifest: PathBuf,
+    pub(crate) staging: PathBuf,
+}
+
+/// A completed export.
+#[derive(Clone, Debug)]
+pub struct Completed {
+    /// The job.
+    pub job_id: String,
+    /// What the export says of itself.
+    pub manifest: ExportManifest,
+}
+
+impl Engine {
+    /// Runs an export in this process, to a path of the user's.
+    ///
+    /// # Errors
+    /// The target cannot be written, or the export fails; then nothing is visible there.
+    pub async fn export_to_path(
+        &self,
+        tenant: &Tenant,
+        actor: &str,
+        request: &ExportRequest,
+        target: &Target,
+        progress: &ProgressWatch,
+        cancel: &CancellationToken,
+    ) -> Result<Completed, EngineError> {
+        let spec = self.check(tenant, actor, request).await?;
+        let staging_id = format!("{}-{}", tenant.name(), std::process::id());
+        let (vault, staging) = target.staging(&staging_id)?;
+        let staging = Staging(staging);
+        let command = CommandRequest {
+            export: request.clone(),
+            manifest: absolute(target.manifest()),
+            staging: absolute(staging.0.clone()),
+        };
+        let record = serde_json::to_string(&command).unwrap_or_default();
+        let job = self
+            .directory
+            .create_job(tenant, JobOrigin::Command, actor, &record)
+            .await?;
+        let destination = Destination::Path(target.clone());
+        let completed = self
+            .run_checked(&job, spec, &vault, &destination, progress, cancel)
+            .await;
+        drop(staging);
+        completed
+    }
+
+    /// Runs a job that was taken from the queue.
+    ///
+    /// # Errors
+    /// The export fails; the job's record says why.
+    pub async fn run_job(
+        &self,
+        job: &Job,
+        progress: &ProgressWatch,
+        cancel: &CancellationToken,
+    ) -> Result<Completed, EngineError> {
+        let request: ExportRequest =
+            serde_json::from_str(&job.request).map_err(|_| DirectoryError::Corrupt("jobs.request"))?;
+        let plugins = Arc::clone(&self.plugins);
+        let spec = crate::engine::blocking(move || ExportSpec::check(&request, &plugins)).await;
+        let spec = match spec {
+            Ok(spec) => spec,
+            Err(EngineError::Request(error)) => {
+                return Err(self
+                    .fail(job, &progress.counts(), ExportFailure::Request(error))
+                    .await?
+                    .into());
+            }
+            Err(error) => return Err(error),
+        };
+        self.run_checked(job, spec, &self.vault, &Destination::Vault, progress, cancel)
+            .await
+    }
+
+    async fn run_checked(
+        &self,
+        job: &Job,
+        spec: ExportSpec,
+        vault: &Vault,
+        destination: &Destination,
+        progress: &ProgressWatch,
+        cancel: &CancellationToken,
+    ) -> Result<Completed, EngineError> {
+        let Some(_lock) = JobLock::take(self.directory.folder(), &job.job_id)? else {
+            return Err(ExportFailure::Superseded.into());
+        };
+        let notes = self.note_progress(job, progress);
+        let run = async {
+            tokio::select! {
+                completed = self.attempt(job, &spec, vault, destination, progress, cancel) => completed,
+                () = cancel.cancelled() => Err(ExportFailure::Cancelled),
+            }
+        };
+        let ended = tokio::select! {
+            ended = run => ended,
+            never = notes => never,
+        };
+        match ended {
+            Ok(manifest) => Ok(Completed {
+                job_id: job.job_id.clone(),
+                manifest,
+            }),
+            Err(failure) => Err(self.fail(job, &progress.counts(), failure).await?.into()),
+        }
+    }
+
+    /// Writes progress down until it is dropped.
+    async fn note_progress<T>(&self, job: &Job, progress: &ProgressWatch) -> T {
+        loop {
+            tokio::time::sleep(NOTE_EVERY).await;
+            if let Err(error) = self.directory.note_progress(job, progress.counts()).await {
+                tracing::warn!(job = job.job_id, %error, "progress could not be noted");
+            }
+        }
+    }
+
+    /// One run of the job.
+    async fn attempt(
+        &self,
+        job: &Job,
+        spec: &ExportSpec,
+        vault: &Vault,
+        destination: &Destination,
+        progress: &ProgressWatch,
+        cancel: &CancellationToken,
+    ) -> Result<ExportManifest, ExportFailure> {
+        let snapshot = self.directory.snapshot(&job.tenant, &spec.filter).await?;
+        let snapshot_at_us = snapshot.taken_at_us();
+        let context = job_context(&job.tenant, &job.job_id, snapshot_at_us);
+        let (plugins, to_open) = (Arc::clone(&self.plugins), spec.clone());
+        let opened = tokio::task::spawn_blocking(move || to_open.open(&plugins, &context));
+        let opened = opened.await.map_err(|_| ExportFailure::Stage)??;
+        let mut manifest = begin_manifest(job, spec, &opened.chain, snapshot_at_us);
+        manifest.fields = opened
+            .gate
+            .released()
+            .iter()
+            .map(|field| field.name.clone())
+            .collect();
+        let draft = vault.draft(&format!("{}.{}", job.job_id, job.attempt))?;
+        let mut pipeline = Pipeline::start(spec, snapshot, opened, progress.clone(), cancel.clone());
+        let written = write_files(&draft, &mut pipeline).await;
+        // A stage that failed explains why the files ended early; it is asked first.
+        let tally = pipeline.finish().await;
+        let (files, tally) = match (written, tally) {
+            (Ok(files), Ok(tally)) => (files, tally),
+            (Err(failure), Ok(_) | Err(ExportFailure::Stage)) => return Err(failure),
+            (_, Err(failure)) => return Err(failure),
+        };
+        end_manifest(&mut manifest, &files, tally);
+        self.complete(job, &manifest, &draft, destination).await?;
+        Ok(manifest)
+    }
+
+    /// Makes the files visible and records it, both or neither.
+    async fn complete(
+        &self,
+        job: &Job,
+        manifest: &ExportManifest,
+        draft: &Draft,
+        destination: &Destination,
+    ) -> Result<(), ExportFailure> {
+        let json = serde_json::to_string_pretty(manifest).map_err(exeat_vault::VaultError::from)?;
+        let bytes = manifest.files.iter().map(|file| file.bytes).sum();
+        let done = Progress {
+            rows_total: manifest.rows.read,
+            rows_done: manifest.rows.read,
+            bytes,
+        };
+        let publish = async {
+            match destination {
+                Destination::Vault => {
+                    draft
+                        .publish(&manifest.tenant, &job.job_id, &manifest.files, json.as_bytes())
+                        .await
+                }
+                Destination::Path(target) => draft.deliver(target, &manifest.files, json.as_bytes()),
+            }
+            .map_err(ExportFailure::from)
+        };
+        let audited = completion_record(job, manifest);
+        if self
+            .directory
+            .complete_job(job, done, &json, &audited, publish)
+            .await?
+        {
+            Ok(())
+        } else {
+            Err(ExportFailure::Superseded)
+        }
+    }
+
+    /// Records why a job ended without a result, and hands the reason back.
+    async fn fail(
+        &self,
+        job: &Job,
+        progress: &Progress,
+        failure: ExportFailure,
+    ) -> Result<ExportFailure, DirectoryError> {
+        let state = if matches!(failure, ExportFailure::Cancelled) {
+            JobState::Cancelled
+        } else {
+            JobState::Failed
+        };
+        let detail = serde_json::json!({"code": failure.code(), "rows_done": progress.rows_done});
+        let audited = AuditRecord {
+            actor: job.actor.clone(),
+            action: BULK_EXPORT_FAILED,
+            job_id: Some(job.job_id.clone()),
+            detail,
+        };
+        self.directory
+            .end_job(job, state, failure.code(), &failure.to_string(), &audited)
+            .await?;
+        Ok(failure)
+    }
+}
+
+/// What the audit trail keeps of a completed export.
+pub(crate) fn completion_record(job: &Job, manifest: &ExportManifest) -> AuditRecord {
+    let digests: BTreeMap<&str, &str> = manifest
+        .files
+        .iter()
+        .map(|file| (file.name.as_str(), file.sha256.as_str()))
+        .collect();
+    let plugins: BTreeMap<&str, &str> = manifest
+        .plugins
+        .iter()
+        .map(|plugin| (plugin.name.as_str(), plugin.digest.as_str()))
+        .collect();
+    AuditRecord {
+        actor: job.actor.clone(),
+        action: BULK_EXPORT,
+        job_id: Some(job.job_id.clone()),
+        detail: serde_json::json!({
+            "filter": manifest.filter, "fields": manifest.fields, "row_count": manifest.rows.written,
+            "rows": manifest.rows, "format": manifest.format, "anonymized": manifest.anonymized,
+            "policy_version": manifest.policy.policy_version, "plugins": plugins, "files": digests,
+        }),
+    }
+}
+
+/// The folder of a command's draft, removed when the command is done.
+struct Staging(PathBuf);
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept at the next start.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+/// Last stage: writes the pieces to files of the draft.
+async fn write_files(draft: &Draft, pipeline: &mut Pipeline) -> Result<Vec<FileEntry>, ExportFailure> {
+    let mut files = Vec::new();
+    let mut open: Option<FileWriter> = None;
+    let mut beside: BTreeMap<BesideFile, FileWriter> = BTreeMap::new();
+    while let Some(piece) = pipeline.pieces.recv().await {
+        match piece {
+            Piece::File {
+                name,
+                media_type,
+                compression,
+            } => {
+                if let Some(writer) = open.take() {
+                    files.push(writer.finish().await?);
+                }
+                open = Some(draft.file(&name, &media_type, compression.name()).await?);
+            }
+            Piece::Bytes(bytes) => {
+                if let Some(writer) = &mut open {
+                    writer.write(&bytes).await?;
+                }
+            }
+            Piece::Side { file, line } => {
+                if !beside.contains_key(&file) {
+                    let writer = draft
+                        .file(file.name(), "application/x-ndjson", Compression::None.name())
+                        .await?;
+                    beside.insert(file, writer);
+                }
+                if let Some(writer) = beside.get_mut(&file) {
+                    writer.write(line.as_bytes()).await?;
+                    writer.write(b"\n").await?;
+                }
+            }
+        }
+    }
+    for writer in open.into_iter().chain(beside.into_values()) {
+        files.push(writer.finish().await?);
+    }
+    Ok(files)
+}
+
+fn begin_manifest(job: &Job, spec: &ExportSpec, chain: &Chain, snapshot_at_us: i64) -> ExportManifest {
+    let (format, formulas) = match &spec.output {
+        Output::Encoder { format, formulas } => {
+            let csv = *format == exeat_encode::Format::Csv;
+            (format.name(), csv.then(|| formulas.name().to_owned()))
+        }
+        Output::Adapter(_) => ("adapter", None),
+    };
+    let columns = match spec.output {
+        Output::Encoder { .. } => chain.schema().iter().map(|column| column.name.clone()).collect(),
+        Output::Adapter(_) => Vec::new(),
+    };
+    let uses: Vec<&PluginUse> = spec.transforms.iter().chain(spec.adapter()).collect();
+    let plugins = chain
+        .plugins()
+        .into_iter()
+        .zip(uses)
+        .map(|((plugin, reads), used)| PluginEntry {
+            name: qualified(plugin),
+            version: plugin.version().to_string(),
+            digest: plugin.digest().to_owned(),
+            config_digest: format!("sha256:{}", HEXLOWER.encode(&Sha256::digest(&used.config))),
+            reads: reads.into_iter().map(str::to_owned).collect(),
+        });
+    ExportManifest {
+        manifest_version: 1,
+        exeat_version: env!("CARGO_PKG_VERSION").to_owned(),
+        job_id: job.job_id.clone(),
+        tenant: job.tenant.name().to_owned(),
+        snapshot_at: format_timestamp(snapshot_at_us),
+        filter: spec.filter.plain().iter().cloned().collect(),
+        fields: Vec::new(),
+        columns,
+        format: format.to_owned(),
+        csv_formulas: formulas,
+        anonymized: spec.anonymize,
+        policy: Default::default(),
+        plugins: plugins.collect(),
+        rows: Default::default(),
+        losses: Vec::new(),
+        files: Vec::new(),
+    }
+}
+
+fn end_manifest(manifest: &mut ExportManifest, files: &[FileEntry], tally: Tally) {
+    manifest.rows = tally.rows;
+    manifest.policy = tally.evidence;
+    manifest.losses = tally.losses;
+    manifest.files = files.to_vec();
+}

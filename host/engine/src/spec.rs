@@ -1,0 +1,316 @@
+//! A request that was checked, and everything that running it needs.
+
+use exeat_directory::Tenant;
+use exeat_directory::filter::{Filter, FilterError};
+use exeat_encode::{Compression, Format, FormulaPolicy};
+use exeat_gate::{Field, FieldSelection, Gate, SelectionError, catalog};
+use exeat_sandbox::{
+    Chain, ChainError, JobContext, OfferedColumn, OpenError, PluginKind, PluginLimits, PluginUse,
+};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::Value;
+use sha2::Sha256;
+
+use crate::catalog::PluginCatalog;
+use crate::error::{EngineError, ExportFailure, RequestError};
+use crate::request::{ExportRequest, OnReject, PluginRequest};
+
+/// A sound export: every field may leave, every filter is bound, every plugin exists.
+#[derive(Clone, Debug)]
+pub struct ExportSpec {
+    pub(crate) filter: Filter,
+    pub(crate) selection: FieldSelection,
+    pub(crate) anonymize: bool,
+    pub(crate) transforms: Vec<PluginUse>,
+    pub(crate) output: Output,
+    pub(crate) compression: Compression,
+    pub(crate) on_reject: OnReject,
+}
+
+/// Who makes the bytes.
+#[derive(Clone, Debug)]
+pub(crate) enum Output {
+    Encoder { format: Format, formulas: FormulaPolicy },
+    Adapter(PluginUse),
+}
+
+impl ExportSpec {
+    /// Checks a request, all but what plugins have to say. Blocks while plugins compile.
+    pub(crate) fn check(request: &ExportRequest, plugins: &PluginCatalog) -> Result<Self, EngineError> {
+        let selection = match &request.fields {
+            None => FieldSelection::everyday(),
+            Some(names) => FieldSelection::named(names).map_err(field_error)?,
+        };
+        let filter = parse_filter(request)?;
+        let transforms = request.transforms.iter().enumerate().map(|(index, used)| {
+            find_plugin(
+                used,
+                &format!("/transforms/{index}"),
+                PluginKind::Transform,
+                plugins,
+            )
+        });
+        let transforms = transforms.collect::<Result<Vec<_>, _>>()?;
+        let output = match &request.adapter {
+            Some(used) => {
+                if request.format.is_some() {
+                    let detail = "an adapter has a format of its own";
+                    return Err(RequestError::new("conflict", "/format", detail)
+                        .hint("leave out the format")
+                        .into());
+                }
+                Output::Adapter(find_plugin(used, "/adapter", PluginKind::Adapter, plugins)?)
+            }
+            None => Output::Encoder {
+                format: request.format.unwrap_or(Format::Ndjson),
+                formulas: request.csv_formulas.unwrap_or_default(),
+            },
+        };
+        let csv = matches!(
+            output,
+            Output::Encoder {
+                format: Format::Csv,
+                ..
+            }
+        );
+        if request.csv_formulas.is_some() && !csv {
+            let detail = "only CSV has cells that a spreadsheet could take for formulas";
+            return Err(RequestError::new("conflict", "/csv_formulas", detail)
+                .hint("leave it out, or ask for csv")
+                .into());
+        }
+        Ok(Self {
+            filter,
+            selection,
+            anonymize: request.anonymize,
+            transforms,
+            output,
+            compression: request.compression,
+            on_reject: request.on_reject,
+        })
+    }
+
+    /// Whether the export is a folder of files.
+    pub fn has_several_files(&self) -> bool {
+        matches!(self.output, Output::Adapter(_))
+    }
+
+    /// Name of the one file of an export that no adapter makes.
+    pub fn file_name(&self) -> Option<String> {
+        match &self.output {
+            Output::Encoder { format, .. } => Some(format!(
+                "users.{}{}",
+                format.extension(),
+                self.compression.extension()
+            )),
+            Output::Adapter(_) => None,
+        }
+    }
+
+    pub(crate) fn adapter(&self) -> Option<&PluginUse> {
+        match &self.output {
+            Output::Adapter(used) => Some(used),
+            Output::Encoder { .. } => None,
+        }
+    }
+
+    /// Opens the plugins for a job, and the gate for what they need.
+    pub(crate) fn open(&self, plugins: &PluginCatalog, job: &JobContext) -> Result<Opened, OpenedError> {
+        let offered: Vec<OfferedColumn> = self
+            .selection
+            .offered()
+            .into_iter()
+            .map(|(field, selected)| OfferedColumn {
+                spec: field.spec(),
+                selected,
+            })
+            .collect();
+        let chain = Chain::open(plugins.sandbox(), job, &offered, &self.transforms, self.adapter())
+            .map_err(|error| chain_error(error, self.transforms.len()))?;
+        let released: Vec<&'static Field> = chain
+            .needs()
+            .iter()
+            .filter_map(|column| catalog().field(&column.name))
+            .collect();
+        Ok(Opened {
+            gate: Gate::new(released, self.anonymize),
+            chain,
+        })
+    }
+}
+
+/// Gate and plugins, opened for one job.
+pub(crate) struct Opened {
+    pub(crate) gate: Gate,
+    pub(crate) chain: Chain,
+}
+
+/// Opening failed: the request is wrong, or a plugin broke.
+pub(crate) enum OpenedError {
+    Request(RequestError),
+    Failed(ExportFailure),
+}
+
+impl From<OpenedError> for EngineError {
+    fn from(error: OpenedError) -> Self {
+        match error {
+            OpenedError::Request(error) => error.into(),
+            OpenedError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<OpenedError> for ExportFailure {
+    fn from(error: OpenedError) -> Self {
+        match error {
+            OpenedError::Request(error) => error.into(),
+            OpenedError::Failed(failure) => failure,
+        }
+    }
+}
+
+/// What plugins may know of a job of this tenant.
+pub(crate) fn job_context(tenant: &Tenant, job_id: &str, snapshot_at_us: i64) -> JobContext {
+    let mut mac = <Hmac<Sha256>>::new_from_slice(&tenant.key()).expect("HMAC takes a key of any length");
+    mac.update(b"exeat plugin seed\0");
+    let digest: [u8; 32] = mac.finalize().into_bytes().into();
+    let seed = digest
+        .iter()
+        .take(8)
+        .fold(0, |seed, byte| seed << 8 | u64::from(*byte));
+    JobContext {
+        job_id: job_id.to_owned(),
+        snapshot_at_us,
+        seed,
+        tenant_key: tenant.key(),
+    }
+}
+
+fn field_error(error: SelectionError) -> RequestError {
+    let code = match &error {
+        SelectionError::Never { .. } => "never-exported",
+        SelectionError::Unknown { .. } => "unknown-field",
+        SelectionError::Twice { .. } | SelectionError::Empty => "invalid-fields",
+    };
+    let pointer = error
+        .index()
+        .map_or_else(|| "/fields".to_owned(), |index| format!("/fields/{index}"));
+    RequestError::new(code, pointer, error.to_string())
+        .hint("GET /v1/fields, or exeat fields, lists what can leave")
+}
+
+fn parse_filter(request: &ExportRequest) -> Result<Filter, RequestError> {
+    let mut pairs: Vec<(&str, String)> = Vec::with_capacity(request.filter.len());
+    for (key, value) in &request.filter {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Bool(_) | Value::Number(_) => value.to_string(),
+            _ => {
+                let detail = format!("the filter \"{key}\" is neither text, number nor truth value");
+                return Err(RequestError::new(
+                    "invalid-filter",
+                    format!("/filter/{}", escape(key)),
+                    detail,
+                ));
+            }
+        };
+        pairs.push((key, text));
+    }
+    Filter::from_pairs(pairs.iter().map(|(key, value)| (*key, value.as_str()))).map_err(filter_error)
+}
+
+/// A filter's error, at its key; the offset counts in `key=value`.
+pub(crate) fn filter_error(error: FilterError) -> RequestError {
+    let pointer = if error.key.is_empty() {
+        "/filter".to_owned()
+    } else {
+        format!("/filter/{}", escape(&error.key))
+    };
+    let code = if catalog().never(&error.key).is_some() {
+        "never-exported"
+    } else {
+        "invalid-filter"
+    };
+    RequestError {
+        offset: Some(error.offset),
+        ..RequestError::new(code, pointer, error.reason)
+    }
+}
+
+/// A key as a segment of a JSON pointer.
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+fn find_plugin(
+    used: &PluginRequest,
+    pointer: &str,
+    kind: PluginKind,
+    plugins: &PluginCatalog,
+) -> Result<PluginUse, EngineError> {
+    let Some(plugin) = plugins.find(&used.plugin)? else {
+        let detail = format!("there is no plugin \"{}\"", used.plugin);
+        let hint = format!("there are {}", PluginCatalog::names());
+        return Err(
+            RequestError::new("unknown-plugin", format!("{pointer}/plugin"), detail)
+                .hint(hint)
+                .into(),
+        );
+    };
+    if plugin.kind() != kind {
+        let (is, instead) = match plugin.kind() {
+            PluginKind::Transform => ("a transform", "name it under transforms"),
+            PluginKind::Adapter => ("an adapter", "name it as the adapter"),
+        };
+        let detail = format!("{} is {is}", plugin.label());
+        return Err(
+            RequestError::new("wrong-plugin-kind", format!("{pointer}/plugin"), detail)
+                .hint(instead)
+                .into(),
+        );
+    }
+    Ok(PluginUse {
+        plugin,
+        config: used.config.to_string(),
+        limits: PluginLimits::default(),
+    })
+}
+
+/// A chain's error, at the plugin's place in the request.
+fn chain_error(error: ChainError, transforms: usize) -> OpenedError {
+    let step = error.step();
+    let place = if step < transforms {
+        format!("/transforms/{step}")
+    } else {
+        "/adapter".to_owned()
+    };
+    let source = match error {
+        ChainError::Open { source, .. } => source,
+        wrong_kind @ ChainError::WrongKind { .. } => {
+            let error = RequestError::new(
+                "wrong-plugin-kind",
+                format!("{place}/plugin"),
+                wrong_kind.to_string(),
+            );
+            return OpenedError::Request(error);
+        }
+    };
+    let hint = "exeat plugin list --schemas shows what a configuration may say";
+    match source {
+        OpenError::Config {
+            plugin,
+            pointer,
+            message,
+        } => {
+            let detail = format!("the configuration of {plugin} is wrong: {message}");
+            OpenedError::Request(
+                RequestError::new("invalid-config", format!("{place}/config{pointer}"), detail).hint(hint),
+            )
+        }
+        OpenError::Schema { .. } => {
+            let error = RequestError::new("missing-field", format!("{place}/plugin"), source.to_string());
+            OpenedError::Request(error.hint("ask for the field, or leave the fields out"))
+        }
+        OpenError::Failed(failure) => OpenedError::Failed(failure.into()),
+    }
+}

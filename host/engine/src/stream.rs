@@ -1,0 +1,158 @@
+//! Users as they are read: nothing is stored, and a slow reader slows the cursor.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use exeat_directory::audit::{AuditRecord, STREAM};
+use exeat_directory::{Directory, Tenant, now_us};
+use futures::Stream;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Engine;
+use crate::error::{EngineError, ExportFailure, RequestError};
+use crate::pipeline::{Piece, Pipeline};
+use crate::progress::ProgressWatch;
+use crate::request::ExportRequest;
+use crate::spec::{ExportSpec, job_context};
+
+/// Chunks that may wait for a slow reader.
+const IN_FLIGHT: usize = 4;
+
+/// The bytes of a stream, and how many rows there will be.
+#[derive(Debug)]
+pub struct UserStream {
+    /// Rows of the snapshot.
+    pub rows: u64,
+    /// Media type of the bytes.
+    pub media_type: &'static str,
+    chunks: mpsc::Receiver<Result<Bytes, ExportFailure>>,
+}
+
+impl UserStream {
+    /// The bytes. An error means that the stream is cut off: the reader must not take it for whole.
+    pub fn into_chunks(self) -> impl Stream<Item = Result<Bytes, ExportFailure>> {
+        futures::stream::unfold(self.chunks, async |mut chunks| {
+            let chunk = chunks.recv().await?;
+            Some((chunk, chunks))
+        })
+    }
+}
+
+impl Engine {
+    /// Starts to stream users. Its end is audited with the number of rows, whether the reader
+    /// stayed for it or not.
+    ///
+    /// # Errors
+    /// The request is wrong or cannot be streamed, or the snapshot cannot be opened.
+    pub async fn stream(
+        &self,
+        tenant: &Tenant,
+        actor: &str,
+        request: &ExportRequest,
+    ) -> Result<UserStream, EngineError> {
+        if request.adapter.is_some() {
+            let detail = "an adapter makes files, which cannot be streamed";
+            return Err(RequestError::new("conflict", "/adapter", detail)
+                .hint("POST /v1/exports")
+                .into());
+        }
+        let spec = self.check(tenant, actor, request).await?;
+        let media_type = match &spec.output {
+            crate::spec::Output::Encoder { format, .. } => format.media_type(),
+            crate::spec::Output::Adapter(_) => "application/octet-stream",
+        };
+        let snapshot = self
+            .directory
+            .snapshot(tenant, &spec.filter)
+            .await
+            .map_err(ExportFailure::from)?;
+        let rows = snapshot.rows();
+        let context = job_context(tenant, "stream", snapshot.taken_at_us());
+        let (plugins, to_open) = (Arc::clone(&self.plugins), spec.clone());
+        let opened = crate::engine::blocking(move || Ok(to_open.open(&plugins, &context)?)).await?;
+        let fields: Vec<String> = opened
+            .gate
+            .released()
+            .iter()
+            .map(|field| field.name.clone())
+            .collect();
+        let progress = ProgressWatch::default();
+        let pipeline = Pipeline::start(
+            &spec,
+            snapshot,
+            opened,
+            progress.clone(),
+            CancellationToken::new(),
+        );
+        let (chunks_to, chunks) = mpsc::channel(IN_FLIGHT);
+        let ending = Ending {
+            directory: self.directory.clone(),
+            tenant: tenant.clone(),
+            actor: actor.to_owned(),
+            spec,
+            fields,
+            progress,
+            begun_us: now_us(),
+        };
+        tokio::spawn(ending.forward(pipeline, chunks_to));
+        Ok(UserStream {
+            rows,
+            media_type,
+            chunks,
+        })
+    }
+}
+
+/// What the end of a stream has to record.
+struct Ending {
+    directory: Directory,
+    tenant: Tenant,
+    actor: String,
+    spec: ExportSpec,
+    fields: Vec<String>,
+    progress: ProgressWatch,
+    begun_us: i64,
+}
+
+impl Ending {
+    async fn forward(self, mut pipeline: Pipeline, chunks: mpsc::Sender<Result<Bytes, ExportFailure>>) {
+        let mut gone = false;
+        while let Some(piece) = pipeline.pieces.recv().await {
+            let Piece::Bytes(bytes) = piece else { continue };
+            if chunks.send(Ok(bytes.into())).await.is_err() {
+                gone = true;
+                break;
+            }
+        }
+        let ended = pipeline.finish().await;
+        let outcome = match &ended {
+            _ if gone => "reader-gone",
+            Ok(_) => "completed",
+            Err(failure) => failure.code(),
+        };
+        // Recorded before the reader sees the end, so that a whole stream is never unrecorded.
+        if let Err(error) = self.record(outcome).await {
+            tracing::error!(%error, "the end of a stream could not be recorded");
+        }
+        if let (Err(failure), false) = (ended, gone) {
+            // A reader that has gone needs no error.
+            let _ = chunks.send(Err(failure)).await;
+        }
+    }
+
+    async fn record(&self, outcome: &str) -> Result<(), exeat_directory::DirectoryError> {
+        let filter: std::collections::BTreeMap<_, _> = self.spec.filter.plain().iter().cloned().collect();
+        let detail = serde_json::json!({
+            "filter": filter, "fields": self.fields, "anonymized": self.spec.anonymize, "outcome": outcome,
+            "row_count": self.progress.counts().rows_done, "milliseconds": (now_us() - self.begun_us) / 1_000,
+        });
+        let record = AuditRecord {
+            actor: self.actor.clone(),
+            action: STREAM,
+            job_id: None,
+            detail,
+        };
+        self.directory.record(&self.tenant, &record).await
+    }
+}
