@@ -158,11 +158,11 @@ macro_rules! export_transform {
                 fn process(batch: types::Batch) -> Result<wit::Output, types::Fault> {
                     RUN.with_borrow_mut(|run| {
                         let run = run.as_mut().ok_or_else($crate::export::not_open)?;
-                Ok(run.process(&batch))
+                        Ok(run.process(&batch))
                     })
                 }
             }
-            $crate::bindings::transform::export!(Component with_types_in $crate::bindings::transform);
+    $crate::bindings::transform::export!(Component with_types_in $crate::bindings::transform);
         };
     };
 }
@@ -206,11 +206,11 @@ macro_rules! export_adapter {
                         Ok(run.process(&batch))
                     })
                 }
-        fn finish() -> Result<wit::Encoded, types::Fault> {
+                fn finish() -> Result<wit::Encoded, types::Fault> {
                     RUN.with_borrow_mut(|run| run.as_mut().ok_or_else($crate::export::not_open)?.finish())
                 }
             }
-            $crate::bindings::adapter::export!(Component with_types_in $crate::bindings::adapter);
+    $crate::bindings::adapter::export!(Component with_types_in $crate::bindings::adapter);
         };
     };
 }

@@ -1,1 +1,39 @@
-//! The exeat binary: serve, export, users, token, plugin, audit.
+//! The command line: straight on the directory, without a server.
+//!
+//! Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but some lines of an import were
+//! rejected; 130 interrupted.
+
+mod cli;
+mod commands;
+mod failure;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+use tracing_subscriber::EnvFilter;
+
+use cli::Cli;
+
+/// Parses the command line and runs the command.
+pub fn main() -> ExitCode {
+    let matches = Cli::command().get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let filter = EnvFilter::try_from_env("EXEAT_LOG").unwrap_or_else(|_| EnvFilter::new("warn,exeat=info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .init();
+    let ran = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(commands::run(cli, &matches)));
+    match ran {
+        Ok(code) => code,
+        Err(error) => failure::report(&error),
+    }
+}

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `exeat` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    exeat::main()
+}

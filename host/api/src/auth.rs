@@ -1,0 +1,88 @@
+//! Who may: authorization as an argument.
+
+use std::marker::PhantomData;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use exeat_directory::Tenant;
+use exeat_directory::tokens::{Bearer, Scope};
+
+use crate::App;
+use crate::problem::Problem;
+
+/// A scope, as a type.
+pub(crate) trait Needs: Send + Sync {
+    /// The scope; nothing where any valid token will do.
+    const SCOPE: Option<Scope>;
+}
+
+macro_rules! needs {
+    ($($name:ident: $scope:expr;)+) => {$(
+        #[derive(Debug)]
+        pub(crate) struct $name;
+        impl Needs for $name {
+            const SCOPE: Option<Scope> = $scope;
+        }
+    )+};
+}
+needs! {
+    AnyToken: None;
+    ReadUsers: Some(Scope::ReadUsers);
+    CreateExports: Some(Scope::CreateExports);
+    ReadExports: Some(Scope::ReadExports);
+}
+
+/// The holder of a valid token with the scope `S`. Nothing else makes one.
+#[derive(Debug)]
+pub(crate) struct Granted<S> {
+    bearer: Bearer,
+    scope: PhantomData<S>,
+}
+
+impl<S> Granted<S> {
+    /// The tenant whose token it is: the only one that the request can reach.
+    pub(crate) fn tenant(&self) -> &Tenant {
+        &self.bearer.tenant
+    }
+
+    /// Who it is, for the audit trail.
+    pub(crate) fn actor(&self) -> String {
+        format!("token:{}", self.bearer.name)
+    }
+}
+
+impl<S: Needs> FromRequestParts<App> for Granted<S> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let header = parts
+            .headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let token = header.and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+        });
+        let Some(token) = token else {
+            return Err(Problem::new("unauthorized", "the request has no bearer token")
+                .hint("send the header: Authorization: Bearer exeat_…"));
+        };
+        let Some(bearer) = app.engine.directory().authenticate(token).await? else {
+            return Err(Problem::new(
+                "unauthorized",
+                "the token is unknown, expired or revoked",
+            ));
+        };
+        match S::SCOPE {
+            Some(scope) if !bearer.scopes.contains(&scope) => Err(Problem::new(
+                "missing-scope",
+                format!("the token lacks the scope {}", scope.name()),
+            )),
+            _ => Ok(Self {
+                bearer,
+                scope: PhantomData,
+            }),
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Exports: request one, watch it, fetch its files.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use exeat_directory::audit::{AuditRecord, DOWNLOAD};
+use exeat_directory::jobs::{Job, JobState, Progress};
+use exeat_directory::{Tenant, format_timestamp, now_us};
+use exeat_engine::{ExportRequest, ProgressReport};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::App;
+use crate::auth::{CreateExports, Granted, ReadExports};
+use crate::problem::Problem;
+
+const DEFAULT_LIMIT: u32 = 50;
+const MAX_LIMIT: u32 = 200;
+
+/// An export, as answers show it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ExportView {
+    id: String,
+    state: &'static str,
+    request: Value,
+    actor: String,
+    created_at: String,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+    attempt: i64,
+    progress: ProgressView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorView>,
+    /// The files, with the path at which each is to be had, once the export is completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<Vec<Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<Value>,
+}
+
+#[derive(Debug, Serialize)]
+struct ProgressView {
+    rows_done: u64,
+    rows_total: Option<u64>,
+    percentage: f64,
+    bytes: u64,
+    time_left_seconds: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorView {
+    code: String,
+    detail: String,
+}
+
+impl ExportView {
+    fn of(job: &Job) -> Self {
+        let manifest: Option<Value> = job
+            .manifest
+            .as_deref()
+            .and_then(|json| serde_json::from_str(json).ok());
+        let request: Value = serde_json::from_str(&job.request).unwrap_or_default();
+        // A command's record keeps the request beside what it needs to clear up.
+        let request = request.get("export").cloned().unwrap_or(request);
+        Self {
+            id: job.job_id.clone(),
+            state: job.state.name(),
+            request,
+            actor: job.actor.clone(),
+            created_at: format_timestamp(job.created_at),
+            started_at: job.started_at.map(format_timestamp),
+            finished_at: job.finished_at.map(format_timestamp),
+            attempt: job.attempt,
+            progress: ProgressView::of(job),
+            error: job.error_code.clone().map(|code| ErrorView {
+                code,
+                detail: job.error.clone().unwrap_or_default(),
+            }),
+            files: manifest.as_ref().map(|manifest| files(job, manifest)),
+            rows: manifest.and_then(|mut manifest| manifest.get_mut("rows").map(Value::take)),
+        }
+    }
+}
+
+impl ProgressView {
+    fn of(job: &Job) -> Self {
+        let unsigned = |value: i64| u64::try_from(value).unwrap_or_default();
+        let counts = Progress {
+            rows_total: job.rows_total.map(unsigned).unwrap_or_default(),
+            rows_done: unsigned(job.rows_done),
+            bytes: unsigned(job.bytes),
+        };
+        let running = job.state == JobState::Running;
+        let elapsed = job.started_at.map_or(0, |at| unsigned(now_us() - at));
+        let report = ProgressReport::new(counts, std::time::Duration::from_micros(elapsed));
+        let percentage = if job.state == JobState::Completed {
+            100.0
+        } else {
+            report.percentage
+        };
+        Self {
+            rows_done: counts.rows_done,
+            rows_total: job.rows_total.map(unsigned),
+            percentage: (percentage * 10.0).round() / 10.0,
+            bytes: counts.bytes,
+            time_left_seconds: report.time_left.filter(|_| running).map(|left| left.as_secs()),
+        }
+    }
+}
+
+fn files(job: &Job, manifest: &Value) -> Vec<Value> {
+    let files = manifest
+        .get("files")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let with_path = files.into_iter().map(|mut file| {
+        let name = file.get("name").and_then(Value::as_str).unwrap_or_default();
+        file["href"] = Value::from(format!("/v1/exports/{}/files/{name}", job.job_id));
+        file
+    });
+    with_path.collect()
+}
+
+/// `POST /v1/exports`: checks the request to the end, then queues it.
+pub(crate) async fn create(
+    State(app): State<App>,
+    granted: Granted<CreateExports>,
+    body: Result<Json<ExportRequest>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let Json(request) = body.map_err(body_problem)?;
+    let actor = granted.actor();
+    app.engine.check(granted.tenant(), &actor, &request).await?;
+    let job = app.engine.queue(granted.tenant(), &actor, &request).await?;
+    let location = HeaderValue::try_from(format!("/v1/exports/{}", job.job_id));
+    let mut response = (StatusCode::ACCEPTED, Json(ExportView::of(&job))).into_response();
+    if let Ok(location) = location {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+fn body_problem(rejection: JsonRejection) -> Problem {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new("too-large", "the body is larger than 1 MiB"),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            Problem::new("unsupported-media-type", "the body is not said to be JSON")
+                .hint("send the header: Content-Type: application/json")
+        }
+        _ => Problem::new("invalid-json", rejection.body_text()),
+    }
+}
+
+/// Query of the list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    limit: Option<u32>,
+}
+
+/// `GET /v1/exports`: the newest first.
+pub(crate) async fn list(
+    State(app): State<App>,
+    granted: Granted<ReadExports>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Query(query) = query.map_err(|rejection| Problem::new("invalid-query", rejection.body_text()))?;
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+    let jobs = app.engine.directory().jobs(granted.tenant(), limit).await?;
+    let views: Vec<ExportView> = jobs.iter().map(ExportView::of).collect();
+    Ok(Json(serde_json::json!({"exports": views})))
+}
+
+/// `GET /v1/exports/{id}`.
+pub(crate) async fn get(
+    State(app): State<App>,
+    granted: Granted<ReadExports>,
+    Path(id): Path<String>,
+) -> Result<Json<ExportView>, Problem> {
+    let job = find(&app, granted.tenant(), &id).await?;
+    Ok(Json(ExportView::of(&job)))
+}
+
+async fn find(app: &App, tenant: &Tenant, id: &str) -> Result<Job, Problem> {
+    let job = app.engine.directory().job(tenant, id).await?;
+    job.ok_or_else(|| Problem::new("not-found", "there is no such export"))
+}
+
+async fn find_completed(app: &App, tenant: &Tenant, id: &str) -> Result<Job, Problem> {
+    let job = find(app, tenant, id).await?;
+    match job.state {
+        JobState::Completed => Ok(job),
+        state => Err(Problem::new(
+            "not-ready",
+            format!("the export is {}", state.name()),
+        )),
+    }
+}
+
+/// `GET /v1/exports/{id}/manifest`.
+pub(crate) async fn manifest(
+    State(app): State<App>,
+    granted: Granted<ReadExports>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let job = find_completed(&app, granted.tenant(), &id).await?;
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    Ok((json, job.manifest.unwrap_or_default()).into_response())
+}
+
+/// `GET /v1/exports/{id}/files/{name}`: a file, audited.
+pub(crate) async fn file(
+    State(app): State<App>,
+    granted: Granted<ReadExports>,
+    Path((id, name)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let job = find_completed(&app, granted.tenant(), &id).await?;
+    let manifest: Value = job
+        .manifest
+        .as_deref()
+        .and_then(|json| serde_json::from_str(json).ok())
+        .unwrap_or_default();
+    let not_found = || Problem::new("not-found", "the export has no such file");
+    let entry = files(&job, &manifest)
+        .into_iter()
+        .find(|file| file["name"] == name.as_str())
+        .ok_or_else(not_found)?;
+    let vault = app.engine.vault();
+    let reader = vault
+        .open(granted.tenant().name(), &job.job_id, &name)
+        .await?
+        .ok_or_else(not_found)?;
+    let record = AuditRecord {
+        actor: granted.actor(),
+        action: DOWNLOAD,
+        job_id: Some(job.job_id.clone()),
+        detail: serde_json::json!({"file": name, "sha256": entry["sha256"], "bytes": reader.bytes}),
+    };
+    app.engine.directory().record(granted.tenant(), &record).await?;
+    let media_type = match entry["compression"].as_str() {
+        Some("gzip") => "application/gzip",
+        Some("zstd") => "application/zstd",
+        _ => entry["media_type"].as_str().unwrap_or("application/octet-stream"),
+    };
+    let headers = [
+        (header::CONTENT_TYPE, media_type.to_owned()),
+        (header::CONTENT_LENGTH, reader.bytes.to_string()),
+        // The name is one of ours or was checked by the sandbox: plain characters only.
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{name}\""),
+        ),
+        (
+            header::ETAG,
+            format!("\"{}\"", entry["sha256"].as_str().unwrap_or_default()),
+        ),
+        (header::CACHE_CONTROL, "private, no-store".to_owned()),
+    ];
+    Ok((headers, Body::from_stream(reader.stream)).into_response())
+}

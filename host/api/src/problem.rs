@@ -1,0 +1,249 @@
+//! Problem details (RFC 9457): what was wrong, where, and what to do.
+
+use axum::Json;
+use axum::extract::Path;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use exeat_directory::DirectoryError;
+use exeat_engine::{EngineError, RequestError};
+use serde::Serialize;
+
+/// An answer that says no.
+#[derive(Debug, Serialize)]
+pub(crate) struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    /// Where in the request: a JSON pointer, and a place in the text there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<usize>,
+}
+
+/// Every code with its status, its title and what it means.
+const CODES: [(&str, u16, &str, &str); 18] = [
+    (
+        "unauthorized",
+        401,
+        "No valid token",
+        "The request has no bearer token, or one that is unknown, expired or revoked. Send: Authorization: Bearer exeat_…",
+    ),
+    (
+        "missing-scope",
+        403,
+        "The token lacks a scope",
+        "The token is valid but was not given the scope that this operation needs. Make another with exeat token create.",
+    ),
+    (
+        "not-found",
+        404,
+        "Nothing is here",
+        "There is nothing of this name, or it belongs to another tenant.",
+    ),
+    (
+        "method-not-allowed",
+        405,
+        "The resource has no such method",
+        "The resource is there, but cannot be asked like this.",
+    ),
+    (
+        "not-ready",
+        409,
+        "The export is not completed",
+        "The files of an export can be fetched once its state is completed.",
+    ),
+    (
+        "invalid-json",
+        400,
+        "The body is not what it should be",
+        "The body is not JSON, or holds something that this operation does not know.",
+    ),
+    (
+        "invalid-query",
+        400,
+        "The query is not what it should be",
+        "The query string holds a parameter that this operation does not know, or a value that cannot be.",
+    ),
+    (
+        "too-large",
+        413,
+        "The body is too large",
+        "A request has at most 1 MiB.",
+    ),
+    (
+        "unsupported-media-type",
+        415,
+        "The body is not JSON",
+        "Send: Content-Type: application/json",
+    ),
+    (
+        "never-exported",
+        422,
+        "This never leaves",
+        "Some fields are in no export, whoever asks: password hashes, MFA secrets, refresh and federated tokens, plaintext phone numbers. An export must be of no use to an attacker who gets hold of it.",
+    ),
+    (
+        "unknown-field",
+        422,
+        "There is no such field",
+        "GET /v1/fields lists what can leave.",
+    ),
+    (
+        "invalid-fields",
+        422,
+        "The fields cannot be exported like this",
+        "A field is named twice, or none is named.",
+    ),
+    (
+        "invalid-filter",
+        422,
+        "The filter is wrong",
+        "A condition has an unknown key or a value that cannot be; pointer and offset say where.",
+    ),
+    (
+        "unknown-plugin",
+        422,
+        "There is no such plugin",
+        "GET /v1/plugins lists what there is.",
+    ),
+    (
+        "wrong-plugin-kind",
+        422,
+        "The plugin is of the other kind",
+        "Transforms change rows, an adapter renders them; each is named in its own place.",
+    ),
+    (
+        "invalid-config",
+        422,
+        "A plugin refuses its configuration",
+        "The pointer says where; the plugin's schema (GET /v1/plugins) says what it takes.",
+    ),
+    (
+        "missing-field",
+        422,
+        "A plugin lacks a field",
+        "The plugin needs a field that the request leaves out.",
+    ),
+    (
+        "conflict",
+        422,
+        "Parts of the request contradict each other",
+        "The detail says which.",
+    ),
+];
+
+/// What is not the caller's fault is not explained to the caller.
+const INTERNAL: (&str, u16, &str, &str) = (
+    "internal",
+    500,
+    "The server failed",
+    "The server's log says more. Nothing was exported.",
+);
+
+fn known(code: &str) -> &'static (&'static str, u16, &'static str, &'static str) {
+    CODES.iter().find(|known| known.0 == code).unwrap_or(&INTERNAL)
+}
+
+impl Problem {
+    pub(crate) fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        let (code, status, title, _) = known(code);
+        Self {
+            kind: format!("/problems/{code}"),
+            title,
+            status: *status,
+            code,
+            detail: detail.into(),
+            hint: None,
+            pointer: None,
+            offset: None,
+        }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    fn internal(error: &dyn std::error::Error) -> Self {
+        let mut chain = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            chain.push_str(": ");
+            chain.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        tracing::error!(error = chain, "a request failed");
+        Self::new("internal", "the server could not do this")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        let problem = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, problem);
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer realm=\"exeat\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+impl From<RequestError> for Problem {
+    fn from(error: RequestError) -> Self {
+        let RequestError {
+            code,
+            pointer,
+            offset,
+            detail,
+            hint,
+        } = error;
+        Self {
+            hint,
+            pointer: Some(pointer),
+            offset,
+            ..Self::new(code, detail)
+        }
+    }
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Request(error) => error.into(),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<DirectoryError> for Problem {
+    fn from(error: DirectoryError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<exeat_vault::VaultError> for Problem {
+    fn from(error: exeat_vault::VaultError) -> Self {
+        match error {
+            exeat_vault::VaultError::Name(_) => Self::new("not-found", "there is no such file"),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+/// `GET /problems/{code}`: the page to which a problem's `type` leads.
+pub(crate) async fn explain(Path(code): Path<String>) -> Result<String, Problem> {
+    let (known, status, title, meaning) = known(&code);
+    if *known != code {
+        return Err(Problem::new("not-found", "there is no problem of this code"));
+    }
+    Ok(format!("{known} ({status})\n\n{title}.\n\n{meaning}\n"))
+}

@@ -1,0 +1,49 @@
+//! Routes, limits and the server itself.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::problem::Problem;
+use crate::{App, exports, fields, problem, stream};
+
+const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// The server cannot go on.
+#[derive(Debug, Error)]
+#[error("the server stopped")]
+pub struct ServeError(#[from] std::io::Error);
+
+/// All routes.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/problems/{code}", get(problem::explain))
+        .route("/v1/exports", post(exports::create).get(exports::list))
+        .route("/v1/exports/{id}", get(exports::get))
+        .route("/v1/exports/{id}/manifest", get(exports::manifest))
+        .route("/v1/exports/{id}/files/{name}", get(exports::file))
+        .route("/v1/users/stream", get(stream::stream))
+        .route("/v1/fields", get(fields::fields))
+        .route("/v1/plugins", get(fields::plugins))
+        .fallback(async || Problem::new("not-found", "there is no such resource"))
+        .method_not_allowed_fallback(async || {
+            Problem::new("method-not-allowed", "the resource has no such method")
+        })
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(app)
+}
+
+/// Serves until `stop`; requests at hand are finished first.
+///
+/// # Errors
+/// The listener failed.
+pub async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
+    let stopped = async move { stop.cancelled().await };
+    Ok(axum::serve(listener, router(app))
+        .with_graceful_shutdown(stopped)
+        .await?)
+}

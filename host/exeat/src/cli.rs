@@ -1,0 +1,244 @@
+//! Commands and flags.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use exeat_directory::tokens::Scope;
+use exeat_encode::{Compression, Format, FormulaPolicy};
+
+/// Exeat lets users leave: consistent exports of a tenant's users, without what must not leave.
+#[derive(Debug, Parser)]
+#[command(name = "exeat", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// Folder in which everything lies that Exeat keeps
+    #[arg(
+        long,
+        global = true,
+        env = "EXEAT_DATA",
+        default_value = "./exeat-data",
+        value_name = "DIR"
+    )]
+    pub(crate) data: PathBuf,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Export the users of a tenant to a file
+    Export(Box<ExportArgs>),
+    /// Serve the HTTP API and run the exports that it is asked for
+    Serve(ServeArgs),
+    /// Set up a demo tenant, serve it, and print what to try
+    Demo(DemoArgs),
+    /// Import or generate users
+    #[command(subcommand)]
+    Users(UsersCommand),
+    /// Create, list or revoke API tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// See which plugins there are
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// See what left, what was refused, and who asked
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// List the fields that can leave, and those that never do
+    Fields {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  exeat export --tenant acme -o users.csv
+  exeat export --tenant acme --filter state=active --filter created_after=2025-01-01 -o active.ndjson
+  exeat export --tenant acme --anonymize --compress zstd -o evidence.csv.zst
+  exeat export --tenant acme --transform field-map --config map.json -o mapped.csv
+  exeat export --tenant acme --transform pseudonymize --adapter auth0 --on-reject skip -o for-auth0/";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXPORT_EXAMPLES)]
+pub(crate) struct ExportArgs {
+    /// Tenant whose users are exported
+    #[arg(long)]
+    pub(crate) tenant: String,
+    /// csv or ndjson; left out, the output's name tells, and ndjson if it does not
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+    /// Only users that meet this condition; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) filter: Vec<String>,
+    /// Fields, in order; left out, the everyday ones (see exeat fields)
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) fields: Option<Vec<String>>,
+    /// Redact e-mails and names, and every place where they may hide
+    #[arg(long)]
+    pub(crate) anonymize: bool,
+    /// Plugin that changes the rows; may be repeated, in order
+    #[arg(long, value_name = "NAME")]
+    pub(crate) transform: Vec<String>,
+    /// Plugin that renders the rows for another platform, as files in a folder
+    #[arg(long, value_name = "NAME")]
+    pub(crate) adapter: Option<String>,
+    /// JSON configuration of the --transform or --adapter before it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Vec<PathBuf>,
+    /// none, gzip or zstd; left out, the output's name tells
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) compress: Option<Compression>,
+    /// Against formulas in CSV cells: escape (the default), off or auth0
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) csv_formulas: Option<FormulaPolicy>,
+    /// What happens when a plugin rejects a row
+    #[arg(long, value_enum, default_value_t = OnRejectArg::Fail)]
+    pub(crate) on_reject: OnRejectArg,
+    /// File to write, or folder if there is an adapter; its manifest is written beside it
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: PathBuf,
+    /// Show no progress
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OnRejectArg {
+    /// The export fails and names the row
+    Fail,
+    /// The row is left out, counted, and listed in rejects.ndjson
+    Skip,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:8787")]
+    pub(crate) listen: SocketAddr,
+    /// Exports that may run at once
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) workers: u8,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:8787")]
+    pub(crate) listen: SocketAddr,
+    /// Users of the demo tenant
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) users: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsersCommand {
+    /// Import users from NDJSON, CSV or an Auth0 export
+    #[command(after_help = "\
+Users are matched by user_id: importing a file twice changes nothing. Lines that cannot be
+imported are listed in FILE.rejects.ndjson (or --rejects), and the exit code is then 3.
+
+Examples:
+  exeat users import --tenant acme users.ndjson
+  exeat users import --tenant acme auth0-export.json.gz --rejects rejected.ndjson")]
+    Import {
+        /// Tenant into which users are imported; created if there is none
+        #[arg(long)]
+        tenant: String,
+        /// Left out, the first byte tells
+        #[arg(long, value_enum)]
+        format: Option<ImportFormatArg>,
+        /// Where rejected lines are listed, as NDJSON
+        #[arg(long, value_name = "FILE")]
+        rejects: Option<PathBuf>,
+        /// The file; gzip is undone
+        file: PathBuf,
+    },
+    /// Generate plausible users with secrets: the same for the same count and seed
+    #[command(after_help = "\
+Examples:
+  exeat users generate --tenant acme --count 100000 --seed 7")]
+    Generate {
+        /// Tenant for which users are generated; created if there is none
+        #[arg(long)]
+        tenant: String,
+        /// How many
+        #[arg(long)]
+        count: u64,
+        /// Another seed gives other people
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ImportFormatArg {
+    /// One JSON object a line: ours, or Auth0's
+    Ndjson,
+    /// RFC 4180 with a header: ours, or Auth0's
+    Csv,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Create a token and print it, once
+    #[command(after_help = "\
+Examples:
+  exeat token create --tenant acme --name backup
+  exeat token create --tenant acme --name watcher --scope read:exports --expires-in-days 30")]
+    Create {
+        /// Tenant that the token can reach
+        #[arg(long)]
+        tenant: String,
+        /// Name, for lists and the audit trail
+        #[arg(long)]
+        name: String,
+        /// What it may do; may be repeated; left out, everything
+        #[arg(long)]
+        scope: Vec<Scope>,
+        /// Days after which it is no longer valid; left out, it is until revoked
+        #[arg(long, value_name = "DAYS")]
+        expires_in_days: Option<u32>,
+    },
+    /// List a tenant's tokens
+    List {
+        /// Tenant
+        #[arg(long)]
+        tenant: String,
+    },
+    /// Revoke a token
+    Revoke {
+        /// Tenant
+        #[arg(long)]
+        tenant: String,
+        /// Identifier, as listed
+        token_id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// List the plugins that exports can use
+    List {
+        /// Print the JSON Schema of each configuration, too
+        #[arg(long)]
+        schemas: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// List a tenant's audit records as NDJSON, newest first
+    List {
+        /// Tenant
+        #[arg(long)]
+        tenant: String,
+        /// How many at most
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+}

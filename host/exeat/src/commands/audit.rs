@@ -1,0 +1,21 @@
+//! `exeat audit list`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use exeat_directory::Directory;
+
+use crate::cli::AuditCommand;
+
+/// Runs the command.
+pub(crate) async fn run(data: &Path, command: AuditCommand) -> Result<ExitCode> {
+    let AuditCommand::List { tenant, limit } = command;
+    let directory = Directory::open(data).await?;
+    let tenant = directory.tenant(&tenant).await?;
+    for entry in directory.audit(&tenant, limit).await? {
+        println!("{}", serde_json::to_string(&entry)?);
+    }
+    directory.close().await;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,65 @@
+//! One file a command.
+
+mod audit;
+mod demo;
+mod export;
+mod fields;
+mod plugin;
+mod serve;
+mod token;
+mod users;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::ArgMatches;
+
+use crate::cli::{Cli, Command};
+
+/// Runs the command.
+pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
+    let data = &cli.data;
+    match cli.command {
+        Command::Export(args) => {
+            let given = matches
+                .subcommand_matches("export")
+                .map(export::PluginOrder::of)
+                .unwrap_or_default();
+            export::run(data, *args, given).await
+        }
+        Command::Serve(args) => serve::run(data, args).await,
+        Command::Demo(args) => demo::run(data, args).await,
+        Command::Users(command) => users::run(data, command).await,
+        Command::Token(command) => token::run(data, command).await,
+        Command::Plugin(command) => plugin::run(data, command).await,
+        Command::Audit(command) => audit::run(data, command).await,
+        Command::Fields { json } => fields::run(json),
+    }
+}
+
+/// Who the person at the command line is, for the audit trail.
+fn actor() -> String {
+    let user = std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .unwrap_or_else(|_| "unknown".to_owned());
+    format!("command:{user}")
+}
+
+/// Waits until the person or the system wants the command to end.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without signals there is nothing to wait for but the end of the process.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
