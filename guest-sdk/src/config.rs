@@ -12,10 +12,18 @@ pub(crate) fn parse<C: DeserializeOwned>(config: &str) -> Result<C, Fault> {
     let mut json = serde_json::Deserializer::from_str(config);
     let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let pointer: String = error.path().iter().filter_map(pointer_segment).collect();
-        Fault::config(pointer, error.inner().to_string())
+        Fault::config(pointer, sentence(error.inner()))
     })?;
-    json.end().map_err(|error| Fault::config("", error.to_string()))?;
+    json.end().map_err(|error| Fault::config("", sentence(&error)))?;
     Ok(parsed)
+}
+
+/// What is wrong, without line and column: the pointer says where.
+fn sentence(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ")
+        .map_or(text.as_str(), |(sentence, _)| sentence)
+        .to_owned()
 }
 
 fn pointer_segment(segment: &Segment) -> Option<String> {

@@ -1,1 +1,12 @@
-//! Scenarios and end-to-end tests of the whole house.
+//! What end-to-end tests share: a data folder, the binary, a server, and the secrets to look for.
+
+mod house;
+mod secrets;
+mod server;
+
+pub use house::{House, Ran};
+pub use secrets::{Needles, persons, secrets};
+pub use server::{Answer, Server};
+
+/// A component that misbehaves as its configuration says: see `tests/guests/misbehaving`.
+pub const MISBEHAVING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/misbehaving.wasm"));

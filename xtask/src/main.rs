@@ -1,1 +1,138 @@
-fn main() {}
+//! One word for each habit: `cargo xtask demo | test | plugins | deny`.
+
+use std::env;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+const USAGE: &str = "\
+cargo xtask demo [ARGS]   set everything up, build in release, serve a demo tenant (see exeat demo --help)
+cargo xtask test          everything that CI runs: format, clippy, tests, docs, licenses
+cargo xtask plugins       build the shipped plugins alone
+cargo xtask deny          check licenses, sources and the walls between the rooms";
+
+const GUEST_TARGET: &str = "wasm32-unknown-unknown";
+const DEMO_DATA: &str = "./exeat-demo";
+const DENY_VERSION: &str = "0.20";
+
+/// What failed, in a sentence.
+type Outcome = Result<(), String>;
+
+fn main() -> ExitCode {
+    let mut args = env::args().skip(1);
+    let word = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    let done = match word.as_str() {
+        "demo" => demo(&rest),
+        "test" => test(),
+        "plugins" => add_guest_target().and_then(|()| cargo(&["build", "--package", "exeat-shipped"])),
+        "deny" => deny(),
+        _ => Err(format!("there is no habit \"{word}\"\n\n{USAGE}")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Builds plugins and host in release, then hands over to `exeat demo`.
+fn demo(args: &[String]) -> Outcome {
+    add_guest_target()?;
+    cargo(&["build", "--release", "--package", "exeat"])?;
+    let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/exeat");
+    let mut exeat = Command::new(binary);
+    if env::var_os("EXEAT_DATA").is_none() && !args.iter().any(|arg| arg.starts_with("--data")) {
+        exeat.args(["--data", DEMO_DATA]);
+    }
+    run(exeat.arg("demo").args(args))
+}
+
+/// Everything that CI runs.
+fn test() -> Outcome {
+    add_guest_target()?;
+    let steps: [(&str, fn() -> Outcome); 5] = [
+        ("format", || cargo(&["fmt", "--all", "--check"])),
+        ("clippy", || {
+            cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--",
+                "--deny",
+                "warnings",
+            ])
+        }),
+        ("tests", || cargo(&["test", "--workspace", "--locked"])),
+        ("docs", || {
+            let mut doc = cargo_command(&["doc", "--workspace", "--no-deps", "--locked"]);
+            run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
+        }),
+        ("deny", deny),
+    ];
+    for (name, step) in steps {
+        let begun = Instant::now();
+        eprintln!("== {name}");
+        step().map_err(|error| format!("{name}: {error}"))?;
+        eprintln!("== {name}: {} s", begun.elapsed().as_secs());
+    }
+    Ok(())
+}
+
+/// Licenses, sources, and the walls between the rooms. Installs cargo-deny where it is missing.
+fn deny() -> Outcome {
+    let installed = Command::new("cargo").args(["deny", "--version"]).output();
+    if !installed.is_ok_and(|output| output.status.success()) {
+        cargo(&["install", "cargo-deny", "--version", DENY_VERSION, "--locked"])?;
+    }
+    cargo(&[
+        "deny",
+        "--all-features",
+        "check",
+        "--hide-inclusion-graph",
+        "bans",
+        "licenses",
+        "sources",
+    ])
+}
+
+/// Plugins are built for a target that a fresh toolchain lacks; nothing else adds it.
+fn add_guest_target() -> Outcome {
+    let installed = Command::new("rustup")
+        .args(["target", "list", "--installed"])
+        .output();
+    let installed =
+        installed.map_err(|error| format!("rustup cannot be started ({error}); install it first"))?;
+    if String::from_utf8_lossy(&installed.stdout)
+        .lines()
+        .any(|target| target == GUEST_TARGET)
+    {
+        return Ok(());
+    }
+    run(Command::new("rustup").args(["target", "add", GUEST_TARGET]))
+}
+
+fn cargo(args: &[&str]) -> Outcome {
+    run(&mut cargo_command(args))
+}
+
+fn cargo_command(args: &[&str]) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(args);
+    cargo
+}
+
+fn run(command: &mut Command) -> Outcome {
+    let shown = format!("{command:?}");
+    let status = command
+        .status()
+        .map_err(|error| format!("{shown} cannot be started: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{shown} failed"))
+    }
+}

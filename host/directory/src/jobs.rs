@@ -64,6 +64,11 @@ impl JobOrigin {
     }
 }
 
+/// An id for a new job: later ones sort after earlier ones.
+pub fn new_job_id() -> String {
+    format!("exp_{}", Ulid::new())
+}
+
 /// A job. Timestamps are microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are those of the table")]
@@ -101,18 +106,18 @@ const COLUMNS: &str = "j.job_id, j.tenant_id, j.state, j.origin, j.actor, j.requ
                        j.started_at, j.finished_at, j.rows_total, j.rows_done, j.bytes, j.error_code, j.error, j.manifest";
 
 impl Directory {
-    /// Queues a job for the server, or starts one of this very process.
+    /// Queues a job for the server, or notes one that this very process is about to run.
     ///
     /// # Errors
     /// The database refused.
     pub async fn create_job(
         &self,
         tenant: &Tenant,
+        job_id: &str,
         origin: JobOrigin,
         actor: &str,
         request: &str,
     ) -> Result<Job, DirectoryError> {
-        let job_id = format!("exp_{}", Ulid::new());
         let (state, attempt, started_at) = match origin {
             JobOrigin::Server => (JobState::Queued, 0, None),
             JobOrigin::Command => (JobState::Running, 1, Some(now_us())),
@@ -121,7 +126,7 @@ impl Directory {
             "INSERT INTO jobs (job_id, tenant_id, state, origin, actor, request, attempt, created_at, started_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )
-        .bind(&job_id)
+        .bind(job_id)
         .bind(tenant.id)
         .bind(state.name())
         .bind(origin.name())
@@ -132,7 +137,7 @@ impl Directory {
         .bind(started_at)
         .execute(&self.pool)
         .await?;
-        self.job(tenant, &job_id)
+        self.job(tenant, job_id)
             .await?
             .ok_or(DirectoryError::Corrupt("jobs.job_id"))
     }
@@ -168,32 +173,36 @@ impl Directory {
         rows.iter().map(|row| from_row(row, tenant.clone())).collect()
     }
 
-    /// Takes the oldest queued job: it runs from now on.
+    /// The ids of the oldest queued jobs, oldest first.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn take_job(&self) -> Result<Option<Job>, DirectoryError> {
-        let mut connection = self.pool.acquire().await?;
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let sql = format!(
-            "SELECT {COLUMNS} FROM jobs j WHERE j.state = 'queued' ORDER BY j.created_at, j.job_id LIMIT 1"
+    pub async fn queued_jobs(&self, limit: u32) -> Result<Vec<String>, DirectoryError> {
+        let queued = sqlx::query_scalar(
+            "SELECT job_id FROM jobs WHERE state = 'queued' ORDER BY created_at, job_id LIMIT ?1",
         );
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .fetch_optional(&mut *transaction)
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let job_id: String = row.try_get(0)?;
-        sqlx::query(
+        Ok(queued.bind(limit).fetch_all(&self.pool).await?)
+    }
+
+    /// Starts another attempt of a queued job; nothing if it is no longer queued.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn start_job(&self, job_id: &str) -> Result<Option<Job>, DirectoryError> {
+        let tenant_id: Option<i64> = sqlx::query_scalar(
             "UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = ?2, rows_total = NULL,
-                             rows_done = 0, bytes = 0 WHERE job_id = ?1",
+                             rows_done = 0, bytes = 0
+             WHERE job_id = ?1 AND state = 'queued' RETURNING tenant_id",
         )
-        .bind(&job_id)
+        .bind(job_id)
         .bind(now_us())
-        .execute(&mut *transaction)
+        .fetch_optional(&self.pool)
         .await?;
-        transaction.commit().await?;
-        let tenant = self.tenant_by_id(row.try_get(1)?).await?;
-        self.job(&tenant, &job_id).await
+        let Some(tenant_id) = tenant_id else {
+            return Ok(None);
+        };
+        let tenant = self.tenant_by_id(tenant_id).await?;
+        self.job(&tenant, job_id).await
     }
 
     /// Every job that is said to be running.

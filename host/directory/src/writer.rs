@@ -285,11 +285,9 @@ impl<'c> UserWriter<'c> {
             insert.run()?;
         }
         for token in &secrets.refresh_tokens {
+            let token_id = token_id(self.tenant_id, token);
             let insert = &mut self.insert_token;
-            insert.bind_text(
-                1,
-                &format!("rft_{}", BASE32_NOPAD.encode(&Sha256::digest(token)[..15])),
-            )?;
+            insert.bind_text(1, &token_id)?;
             insert.bind_i64(2, self.tenant_id)?;
             insert.bind_text(3, &user.user_id)?;
             insert.bind_text(4, "console")?;
@@ -362,6 +360,12 @@ impl<'c> UserWriter<'c> {
         select.step()?;
         Ok(select.int(0).unwrap_or_default())
     }
+}
+
+/// `rft_` and 24 letters or digits, the same for the same token of the same tenant.
+fn token_id(tenant_id: i64, token: &str) -> String {
+    let digest = Sha256::digest(format!("exeat refresh token\0{tenant_id}\0{token}"));
+    format!("rft_{}", BASE32_NOPAD.encode(&digest[..15]))
 }
 
 /// `con_` and 16 letters or digits, the same for the same connection of the same tenant.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use exeat_directory::audit::{AuditRecord, BULK_EXPORT_REFUSED};
-use exeat_directory::jobs::{Job, JobOrigin};
+use exeat_directory::jobs::{Job, JobOrigin, new_job_id};
 use exeat_directory::{Directory, Tenant, now_us};
 use exeat_sandbox::Sandbox;
 use exeat_vault::Vault;
@@ -107,7 +107,7 @@ impl Engine {
         let request = serde_json::to_string(request).unwrap_or_default();
         let job = self
             .directory
-            .create_job(tenant, JobOrigin::Server, actor, &request)
+            .create_job(tenant, &new_job_id(), JobOrigin::Server, actor, &request)
             .await?;
         self.queued.notify_one();
         Ok(job)

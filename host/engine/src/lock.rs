@@ -26,18 +26,44 @@ impl JobLock {
             source,
         };
         std::fs::create_dir_all(&folder).map_err(failed)?;
-        let file = File::create(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self { path, _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(failed(error)),
+        loop {
+            let file = File::create(&path).map_err(failed)?;
+            match file.try_lock() {
+                Ok(()) if is_at(&file, &path) => return Ok(Some(Self { path, _file: file })),
+                // Whoever held the lock has removed the file between our two steps.
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
         }
     }
+}
+
+/// Whether the path still leads to this very file.
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let same = |ours: std::fs::Metadata| std::fs::metadata(path).is_ok_and(|there| there.ino() == ours.ino());
+    file.metadata().is_ok_and(same)
 }
 
 impl Drop for JobLock {
     fn drop(&mut self) {
         // A file that stays is locked by nobody and does no harm.
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_has_one_holder_and_is_free_again_once_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = JobLock::take(folder.path(), "exp_1").unwrap().unwrap();
+        assert!(JobLock::take(folder.path(), "exp_1").unwrap().is_none());
+        assert!(JobLock::take(folder.path(), "exp_2").unwrap().is_some());
+        drop(lock);
+        assert!(JobLock::take(folder.path(), "exp_1").unwrap().is_some());
     }
 }

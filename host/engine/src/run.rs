@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use exeat_directory::audit::{AuditRecord, BULK_EXPORT, BULK_EXPORT_FAILED};
-use exeat_directory::jobs::{Job, JobOrigin, JobState, Progress};
+use exeat_directory::jobs::{Job, JobOrigin, JobState, Progress, new_job_id};
 use exeat_directory::{DirectoryError, Tenant, format_timestamp};
 use exeat_encode::Compression;
 use exeat_sandbox::{Chain, PluginUse};
@@ -79,25 +79,28 @@ impl Engine {
             staging: absolute(staging.0.clone()),
         };
         let record = serde_json::to_string(&command).unwrap_or_default();
+        let job_id = new_job_id();
+        let lock = self.lock(&job_id)?;
         let job = self
             .directory
-            .create_job(tenant, JobOrigin::Command, actor, &record)
+            .create_job(tenant, &job_id, JobOrigin::Command, actor, &record)
             .await?;
         let destination = Destination::Path(target.clone());
         let completed = self
-            .run_checked(&job, spec, &vault, &destination, progress, cancel)
+            .run_checked(&job, &lock, spec, &vault, &destination, progress, cancel)
             .await;
         drop(staging);
         completed
     }
 
-    /// Runs a job that was taken from the queue.
+    /// Runs a job of the server's that was started.
     ///
     /// # Errors
     /// The export fails; the job's record says why.
-    pub async fn run_job(
+    pub(crate) async fn run_job(
         &self,
         job: &Job,
+        lock: &JobLock,
         progress: &ProgressWatch,
         cancel: &CancellationToken,
     ) -> Result<Completed, EngineError> {
@@ -115,22 +118,34 @@ impl Engine {
             }
             Err(error) => return Err(error),
         };
-        self.run_checked(job, spec, &self.vault, &Destination::Vault, progress, cancel)
-            .await
+        self.run_checked(
+            job,
+            lock,
+            spec,
+            &self.vault,
+            &Destination::Vault,
+            progress,
+            cancel,
+        )
+        .await
     }
 
+    fn lock(&self, job_id: &str) -> Result<JobLock, EngineError> {
+        JobLock::take(self.directory.folder(), job_id)?.ok_or_else(|| ExportFailure::Superseded.into())
+    }
+
+    /// The lock is the proof that nobody else runs the job.
+    #[expect(clippy::too_many_arguments, reason = "all of what one run consists of")]
     async fn run_checked(
         &self,
         job: &Job,
+        _lock: &JobLock,
         spec: ExportSpec,
         vault: &Vault,
         destination: &Destination,
         progress: &ProgressWatch,
         cancel: &CancellationToken,
     ) -> Result<Completed, EngineError> {
-        let Some(_lock) = JobLock::take(self.directory.folder(), &job.job_id)? else {
-            return Err(ExportFailure::Superseded.into());
-        };
         let notes = self.note_progress(job, progress);
         let run = async {
             tokio::select! {

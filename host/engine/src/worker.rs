@@ -7,20 +7,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::lock::JobLock;
 use crate::progress::ProgressWatch;
 
 /// How often the queue is looked at when nobody says that there is something in it.
 const POLL_EVERY: Duration = Duration::from_secs(2);
 
+/// Queued jobs that are looked at at once; other workers may be ahead of us with some.
+const LOOK_AT: u32 = 16;
+
 /// Runs queued jobs until `stop`. A job at hand then goes back into the queue.
-///
-/// # Errors
-/// What a dead process left cannot be cleared up.
-pub async fn work(engine: Engine, stop: CancellationToken) -> Result<(), EngineError> {
-    engine.recover().await?;
+pub async fn work(engine: Engine, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        match engine.directory().take_job().await {
-            Ok(Some(job)) => run(&engine, &job, &stop).await,
+        match take_job(&engine).await {
+            Ok(Some((job, lock))) => run(&engine, &job, &lock, &stop).await,
             Ok(None) => {
                 tokio::select! {
                     () = engine.queued.notified() => {}
@@ -34,14 +34,27 @@ pub async fn work(engine: Engine, stop: CancellationToken) -> Result<(), EngineE
             }
         }
     }
-    Ok(())
 }
 
-async fn run(engine: &Engine, job: &Job, stop: &CancellationToken) {
+/// Starts the oldest queued job that nobody else is starting. The lock comes first: a job that is
+/// said to be running and is not locked is a dead one's.
+async fn take_job(engine: &Engine) -> Result<Option<(Job, JobLock)>, EngineError> {
+    for job_id in engine.directory().queued_jobs(LOOK_AT).await? {
+        let Some(lock) = JobLock::take(engine.directory().folder(), &job_id)? else {
+            continue;
+        };
+        if let Some(job) = engine.directory().start_job(&job_id).await? {
+            return Ok(Some((job, lock)));
+        }
+    }
+    Ok(None)
+}
+
+async fn run(engine: &Engine, job: &Job, lock: &JobLock, stop: &CancellationToken) {
     let progress = ProgressWatch::default();
     let never = CancellationToken::new();
     let ended = tokio::select! {
-        ended = engine.run_job(job, &progress, &never) => ended,
+        ended = engine.run_job(job, lock, &progress, &never) => ended,
         () = stop.cancelled() => {
             if let Err(error) = engine.directory().requeue_job(job).await {
                 tracing::error!(job = job.job_id, %error, "the job could not be handed back");

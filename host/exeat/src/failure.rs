@@ -53,7 +53,7 @@ fn hint(error: &anyhow::Error) -> Option<String> {
     match error.downcast_ref::<EngineError>() {
         Some(EngineError::Request(request)) => request.hint.clone(),
         Some(EngineError::Directory(error)) => directory(error),
-        Some(EngineError::Export(ExportFailure::Plugin(failure))) if matches!(failure.cause, _ if failure.to_string().contains("rejects the row")) => {
+        Some(EngineError::Export(ExportFailure::Plugin(failure))) if failure.is_reject() => {
             Some("--on-reject skip leaves such rows out and lists them in rejects.ndjson".to_owned())
         }
         Some(_) => None,

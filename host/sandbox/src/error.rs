@@ -20,6 +20,13 @@ pub struct PluginFailure {
     pub cause: Cause,
 }
 
+impl PluginFailure {
+    /// Whether the plugin is fine, and only a row is not.
+    pub fn is_reject(&self) -> bool {
+        matches!(self.cause, Cause::Rejected { .. })
+    }
+}
+
 struct Place(Option<u64>, Option<u32>);
 
 impl fmt::Display for Place {
@@ -65,7 +72,7 @@ pub enum Cause {
 }
 
 /// Why a guest was stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TrapKind {
     /// A call took too long.
     #[error("a call exceeded its deadline")]
@@ -79,9 +86,9 @@ pub enum TrapKind {
     /// It handed over more than the host takes in one call.
     #[error("its output exceeded the limit of one call")]
     OutputTooLarge,
-    /// It executed an instruction that traps.
-    #[error("it trapped")]
-    Trapped,
+    /// It did what WebAssembly forbids: the engine's word for it.
+    #[error("it trapped: {0}")]
+    Trapped(String),
     /// It had been stopped before.
     #[error("it had been stopped before")]
     Dead,

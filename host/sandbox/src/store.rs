@@ -182,7 +182,10 @@ impl GuestStore {
             Some(wasmtime::Trap::Interrupt) => TrapKind::Deadline,
             Some(wasmtime::Trap::StackOverflow) => TrapKind::StackOverflow,
             _ if state.memory_refused => TrapKind::Memory,
-            Some(_) => TrapKind::Trapped,
+            Some(trap) => {
+                let reason = trap.to_string();
+                TrapKind::Trapped(reason.strip_prefix("wasm trap: ").unwrap_or(&reason).to_owned())
+            }
             None if error.to_string().contains("fuel") => TrapKind::OutputTooLarge,
             None => {
                 return Cause::GuestFault(printable(

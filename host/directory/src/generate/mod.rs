@@ -17,7 +17,8 @@ use crate::record::{Factor, Identity, Secrets, UserRecord, UserState};
 const EPOCH_US: i64 = 1_609_459_200_000_000;
 /// Five years: the span over which they sign up.
 const SPAN_US: i64 = 5 * 365 * DAY_US;
-const DAY_US: i64 = 86_400_000_000;
+const DAY_US: i64 = 86_400 * SECOND_US;
+const SECOND_US: i64 = 1_000_000;
 const BCRYPT_ALPHABET: &[u8; 64] = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// Generates `count` users, in the order of their ids.
@@ -58,8 +59,10 @@ impl Random {
     fn user(&mut self, index: u64, count: u64) -> UserRecord {
         let step = (SPAN_US / i64::try_from(count.max(1)).unwrap_or(i64::MAX)).max(1);
         let jitter = self.below(step.unsigned_abs());
-        let created_at = EPOCH_US + i64::try_from(index).unwrap_or(i64::MAX) * step + jitter as i64;
-        let user_id = format!("usr_{}", self.ulid(created_at, index));
+        let signed_up_at = EPOCH_US + i64::try_from(index).unwrap_or(i64::MAX) * step + jitter as i64;
+        let user_id = format!("usr_{}", self.ulid(signed_up_at, index));
+        // People read times to the second; ids are as exact as they come.
+        let created_at = signed_up_at - signed_up_at % SECOND_US;
         let (given, given_ascii) = self.pick(&people::GIVEN_NAMES);
         let (family, family_ascii) = self.pick(&people::FAMILY_NAMES);
         let handle = format!("{given_ascii}.{family_ascii}{index}");
@@ -67,7 +70,7 @@ impl Random {
         let email = format!("{handle}@{domain}");
         let last_signed_in_at = self
             .chance(85)
-            .then(|| created_at + self.below((90 * DAY_US) as u64) as i64);
+            .then(|| created_at + self.below(90 * 86_400) as i64 * SECOND_US);
         let connection = self.pick(&people::CONNECTIONS);
         let state = match self.below(100) {
             0..86 => UserState::Active,

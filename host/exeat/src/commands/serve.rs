@@ -54,7 +54,7 @@ pub(super) async fn serve(engine: Engine, listener: TcpListener, workers: u8) ->
     }
     stop.cancel();
     for worker in workers {
-        worker.await??;
+        worker.await?;
     }
     engine.directory().close().await;
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,175 @@
+//! A running server, and requests to it.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::house::House;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server on a port of its own, killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    url: String,
+    agent: ureq::Agent,
+}
+
+/// What the server answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// Status code.
+    pub status: u16,
+    /// Headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// It is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The header of this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(header, _)| header == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+impl Server {
+    /// Starts a server and waits until it listens.
+    ///
+    /// # Panics
+    /// It does not.
+    pub fn start(house: &House) -> Self {
+        let mut command = house.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut child = command
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server can be started");
+        let mut lines = BufReader::new(child.stderr.take().expect("its standard error is ours"));
+        let mut line = String::new();
+        while !line.contains("listening on ") {
+            line.clear();
+            assert_ne!(
+                lines.read_line(&mut line).expect("readable lines"),
+                0,
+                "the server ended"
+            );
+        }
+        let url = line.trim().rsplit(' ').next().unwrap_or_default().to_owned();
+        // Its log must be read, or the server would wait for a reader.
+        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(PATIENCE));
+        Self {
+            child,
+            url,
+            agent: config.build().into(),
+        }
+    }
+
+    /// Kills the server as `kill -9` does.
+    ///
+    /// # Panics
+    /// It cannot be killed.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the server can be killed");
+        self.child.wait().expect("the server ends");
+    }
+
+    /// `GET`, with a token unless it is empty.
+    ///
+    /// # Panics
+    /// There is no answer.
+    pub fn get(&self, path: &str, token: &str) -> Answer {
+        let mut request = self.agent.get(format!("{}{path}", self.url));
+        if !token.is_empty() {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        answer(request.call().expect("an answer"))
+    }
+
+    /// `POST` of a JSON text.
+    ///
+    /// # Panics
+    /// There is no answer.
+    pub fn post(&self, path: &str, token: &str, body: &str) -> Answer {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.url))
+            .header("Content-Type", "application/json");
+        answer(
+            request
+                .header("Authorization", format!("Bearer {token}"))
+                .send(body)
+                .expect("an answer"),
+        )
+    }
+
+    /// Asks for an export; says its id.
+    ///
+    /// # Panics
+    /// It is refused.
+    pub fn create_export(&self, token: &str, body: &str) -> String {
+        let created = self.post("/v1/exports", token, body);
+        assert_eq!(created.status, 202, "{}", created.text());
+        created.json()["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Waits until an export is in a state.
+    ///
+    /// # Panics
+    /// It never is.
+    pub fn wait_for(&self, token: &str, id: &str, state: &str) -> Value {
+        let begun = Instant::now();
+        loop {
+            let export = self.get(&format!("/v1/exports/{id}"), token).json();
+            if export["state"] == state {
+                return export;
+            }
+            assert!(begun.elapsed() < PATIENCE, "waited for {state}: {export}");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // One that was killed already is no error.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn answer(response: ureq::http::Response<ureq::Body>) -> Answer {
+    let (parts, body) = response.into_parts();
+    let headers = parts.headers.iter();
+    let headers =
+        headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
+    let headers = headers.collect();
+    let mut bytes = Vec::new();
+    body.into_reader().read_to_end(&mut bytes).expect("a whole body");
+    Answer {
+        status: parts.status.as_u16(),
+        headers,
+        body: bytes,
+    }
+}

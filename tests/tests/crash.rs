@@ -1,0 +1,207 @@
+//! Promises that hold when a process is killed, interrupted, or runs out of room.
+
+use std::time::{Duration, Instant};
+
+use exeat_tests::{House, Server};
+use serde_json::Value;
+
+const EXEAT: &str = env!("CARGO_BIN_EXE_exeat-under-test");
+const USERS: u64 = 40_000;
+
+fn visible(house: &House) -> Vec<String> {
+    let entries = std::fs::read_dir(house.path("out")).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+#[test]
+fn a_killed_export_leaves_nothing_visible_and_a_failed_job() {
+    let house = House::with_users(EXEAT, USERS, 7);
+    std::fs::create_dir(house.path("out")).unwrap();
+    let (mut killed, mut completed) = (0, 0);
+    for milliseconds in [20, 60, 120, 200, 300] {
+        let mut export = house
+            .command(&["export", "--tenant", "acme", "-q", "-o", "out/users.csv"])
+            .spawn()
+            .unwrap();
+        std::thread::park_timeout(Duration::from_millis(milliseconds));
+        export.kill().unwrap();
+        if export.wait().unwrap().success() {
+            completed += 1;
+            continue;
+        }
+        killed += 1;
+        let seen = visible(&house);
+        let whole = seen
+            .iter()
+            .all(|name| name.starts_with(".exeat-") || completed > 0);
+        assert!(whole, "{seen:?} after {milliseconds} ms");
+    }
+    assert!(killed > 0);
+    house.export("out/users.csv", &[]);
+    let mut left = visible(&house);
+    left.sort();
+    assert_eq!(
+        left,
+        ["users.csv", "users.csv.manifest.json"],
+        "what the killed ones left is swept"
+    );
+    let records = house.audit();
+    let count = |action: &str| records.iter().filter(|record| record["action"] == action).count();
+    assert_eq!(count("user.bulk_export"), completed + 1);
+    assert!(count("user.bulk_export_failed") <= killed);
+    let ended = records
+        .iter()
+        .filter(|record| record["detail"]["code"] == "process-ended")
+        .count();
+    assert_eq!(count("user.bulk_export_failed"), ended);
+}
+
+#[test]
+fn an_export_of_a_killed_server_runs_again_and_ends_once() {
+    let house = House::with_users(EXEAT, USERS, 7);
+    let token = house
+        .ok(&["token", "create", "--tenant", "acme", "--name", "t"])
+        .stdout
+        .trim()
+        .to_owned();
+    let server = Server::start(&house);
+    let id = server.create_export(
+        &token,
+        r#"{"format": "csv", "transforms": [{"plugin": "pseudonymize"}]}"#,
+    );
+    server.wait_for(&token, &id, "running");
+    server.kill();
+    let server = Server::start(&house);
+    let export = server.wait_for(&token, &id, "completed");
+    assert_eq!(export["attempt"], 2);
+    let file = server.get(export["files"][0]["href"].as_str().unwrap(), &token);
+    let undisturbed = house.export("undisturbed.csv", &["--transform", "pseudonymize"]);
+    assert!(file.body == std::fs::read(undisturbed).unwrap());
+    let exports = house.audit();
+    let of_job = exports
+        .iter()
+        .filter(|record| record["action"] == "user.bulk_export" && record["job_id"] == id.as_str());
+    assert_eq!(of_job.count(), 1);
+    assert_eq!(
+        std::fs::read_dir(house.data().join("vault/drafts"))
+            .unwrap()
+            .count(),
+        0,
+        "no draft is left"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_export_says_so_and_leaves_nothing() {
+    let house = House::with_users(EXEAT, USERS, 7);
+    std::fs::create_dir(house.path("out")).unwrap();
+    let map = house.write(
+        "map.json",
+        r#"{"columns": [{"from": "user_metadata.country"}, {"from": "app_metadata.plan"}]}"#,
+    );
+    let args = [
+        "export",
+        "--tenant",
+        "acme",
+        "--transform",
+        "field-map",
+        "--config",
+        &map,
+        "-o",
+        "out/users.csv.zst",
+    ];
+    let export = house
+        .command(&args)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while visible(&house).is_empty() && begun.elapsed() < Duration::from_secs(20) {
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+    std::process::Command::new("kill")
+        .args(["-INT", &export.id().to_string()])
+        .status()
+        .unwrap();
+    let output = export.wait_with_output().unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(130),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(visible(&house).is_empty());
+    let newest = &house.audit()[0];
+    assert_eq!(
+        (&newest["action"], &newest["detail"]["code"]),
+        (&Value::from("user.bulk_export_failed"), &Value::from("cancelled"))
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_fails_the_export_clearly_and_the_next_one_succeeds() {
+    let house = House::with_users(EXEAT, 5_000, 7);
+    std::fs::create_dir(house.path("out")).unwrap();
+    // A limit on the size of files stands in for a full disk: no rights are needed for it.
+    let limited = |blocks: &str| {
+        let shell = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let exeat = house.command(&[]);
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &shell]).arg(exeat.get_program());
+        command.args(["export", "--tenant", "acme", "-q", "-o", "out/users.ndjson"]);
+        command
+            .current_dir(house.path(""))
+            .env("EXEAT_DATA", house.data());
+        command.output().unwrap()
+    };
+    let failed = limited("500");
+    let stderr = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert_eq!(failed.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("the export cannot be stored: File too large"),
+        "{stderr}"
+    );
+    assert!(visible(&house).is_empty());
+    house.export("out/users.ndjson", &[]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_does_not_grow_with_rows() {
+    let peak = |count: u64| {
+        let house = House::with_users(EXEAT, count, 7);
+        let mut export = house
+            .command(&[
+                "export",
+                "--tenant",
+                "acme",
+                "-q",
+                "--transform",
+                "pseudonymize",
+                "-o",
+                "users.csv.gz",
+            ])
+            .spawn()
+            .unwrap();
+        let status = format!("/proc/{}/status", export.id());
+        let mut peak = 0;
+        while export.try_wait().unwrap().is_none() {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok());
+            peak = kib.unwrap_or(peak);
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        peak
+    };
+    let (few, many): (u64, u64) = (peak(10_000), peak(80_000));
+    assert!(few > 0);
+    assert!(
+        many * 10 <= few * 12,
+        "{few} KiB for 10,000 users, {many} KiB for 80,000"
+    );
+}
