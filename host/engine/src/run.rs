@@ -1,6 +1,7 @@
 //! Runs one job: from the snapshot to files that are visible and a record that says so.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,9 @@ use crate::spec::{ExportSpec, Output, job_context};
 
 /// How often a running job's progress is written down.
 const NOTE_EVERY: Duration = Duration::from_millis(500);
+
+/// Media type of the files that go beside an export.
+const SIDE_MEDIA_TYPE: &str = "application/x-ndjson";
 
 /// Where the files of an export go.
 #[derive(Clone, Debug)]
@@ -339,16 +343,15 @@ async fn write_files(draft: &Draft, pipeline: &mut Pipeline) -> Result<Vec<FileE
                 }
             }
             Piece::Side { file, line } => {
-                if !beside.contains_key(&file) {
-                    let writer = draft
-                        .file(file.name(), "application/x-ndjson", Compression::None.name())
-                        .await?;
-                    beside.insert(file, writer);
-                }
-                if let Some(writer) = beside.get_mut(&file) {
-                    writer.write(line.as_bytes()).await?;
-                    writer.write(b"\n").await?;
-                }
+                let writer = match beside.entry(file) {
+                    Entry::Occupied(writer) => writer.into_mut(),
+                    Entry::Vacant(none) => {
+                        let uncompressed = Compression::None.name();
+                        none.insert(draft.file(file.name(), SIDE_MEDIA_TYPE, uncompressed).await?)
+                    }
+                };
+                writer.write(line.as_bytes()).await?;
+                writer.write(b"\n").await?;
             }
         }
     }

@@ -17,13 +17,13 @@ pub struct PluginFailure {
     pub row: Option<u32>,
     /// What happened.
     #[source]
-    pub cause: Cause,
+    pub cause: Box<Cause>,
 }
 
 impl PluginFailure {
     /// Whether the plugin is fine, and only a row is not.
     pub fn is_reject(&self) -> bool {
-        matches!(self.cause, Cause::Rejected { .. })
+        matches!(*self.cause, Cause::Rejected { .. })
     }
 }
 

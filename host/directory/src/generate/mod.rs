@@ -50,7 +50,7 @@ impl Random {
         bytes
     }
 
-    fn from_alphabet(&mut self, alphabet: &[u8; 64], length: usize) -> String {
+    fn text_of(&mut self, alphabet: &[u8; 64], length: usize) -> String {
         (0..length)
             .map(|_| char::from(alphabet[self.below(64) as usize]))
             .collect()
@@ -235,7 +235,7 @@ impl Random {
     }
 
     fn bcrypt(&mut self) -> String {
-        format!("$2b$10${}", self.from_alphabet(BCRYPT_ALPHABET, 53))
+        format!("$2b$10${}", self.text_of(BCRYPT_ALPHABET, 53))
     }
 
     fn json_web_token(&mut self) -> String {

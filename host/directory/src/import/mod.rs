@@ -108,7 +108,7 @@ impl Directory {
             let mut done = ImportProgress::default();
             while let Some(line) = lines.next_line()? {
                 let Line { number, members } = line;
-                match members.and_then(|members| user::from_members(members)) {
+                match members.and_then(user::from_members) {
                     Ok(user) => {
                         writer.write(&user)?;
                         done.imported += 1;
