@@ -9,9 +9,15 @@ const EXEAT: &str = env!("CARGO_BIN_EXE_exeat-under-test");
 const USERS: u64 = 40_000;
 
 fn visible(house: &House) -> Vec<String> {
-    let entries = std::fs::read_dir(house.path("out")).unwrap();
+    let entries = std::fs::read_dir(house.path("out")).expect("a readable folder");
     entries
-        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("a readable folder")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect()
 }
 

@@ -12,9 +12,9 @@ const EVERYTHING: &str = "user_id,email,name,given_name,family_name,state,email_
                           connection,custom_attributes,app_metadata,phone_last_four,mfa_factor_count,identities";
 
 fn rows(ndjson: &std::path::Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(ndjson).unwrap();
+    let text = std::fs::read_to_string(ndjson).expect("NDJSON");
     text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
+        .map(|line| serde_json::from_str(line).expect("NDJSON"))
         .collect()
 }
 
@@ -261,12 +261,15 @@ fn compressed_exports_hold_what_the_plain_one_holds() {
     assert!(zstd::decode_all(zstd.as_slice()).unwrap() == plain);
 }
 
+/// Whether a user meets a filter.
+type Meets = Box<dyn Fn(&exeat_directory::UserRecord) -> bool>;
+
 #[test]
 fn filters_let_through_exactly_who_meets_them() {
     let house = House::with_users(EXEAT, 2_000, 5);
     let people: Vec<_> = exeat_directory::generate::users(2_000, 5).collect();
     let after = exeat_directory::parse_instant("2023-06-01").unwrap();
-    let cases: [(&[&str], Box<dyn Fn(&exeat_directory::UserRecord) -> bool>); 5] = [
+    let cases: [(&[&str], Meets); 5] = [
         (&["state=active"], Box::new(|user| user.state.name() == "active")),
         (
             &["state=invited,suspended"],
@@ -312,8 +315,12 @@ fn a_wrong_request_is_refused_with_a_sentence_and_nothing_is_written() {
         "config.json",
         r#"{"columns": [{"from": "user_id"}, {"from": "shoe_size"}]}"#,
     );
+    let never = house.write(
+        "never.json",
+        r#"{"columns": [{"from": "email", "as": "password"}]}"#,
+    );
     let not_json = house.write("not.json", "{");
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 15] = [
         (
             &["--fields", "emial"],
             "there is no field \"emial\"; did you mean \"email\"? (at /fields/0)",
@@ -349,6 +356,10 @@ fn a_wrong_request_is_refused_with_a_sentence_and_nothing_is_written() {
             &["--transform", "field-map", "--config", &not_json],
             "not.json is not JSON",
         ),
+        (
+            &["--transform", "field-map", "--config", &never],
+            "the output names \"password\", which is never exported",
+        ),
         (&["--config", &config], "--config stands after"),
         (
             &["--adapter", "auth0", "--format", "csv"],
@@ -371,11 +382,10 @@ fn a_wrong_request_is_refused_with_a_sentence_and_nothing_is_written() {
         .iter()
         .filter(|record| record["action"] == "user.bulk_export_refused")
         .collect();
-    assert!(
-        refused
-            .iter()
-            .any(|record| record["detail"]["code"] == "never-exported")
-    );
+    let never = refused
+        .iter()
+        .filter(|record| record["detail"]["code"] == "never-exported");
+    assert_eq!(never.count(), 4, "two fields, a filter and a column");
     let unknown = house.run(&["export", "--tenant", "nobody", "-o", "x.csv"]);
     assert!(unknown.stderr.contains("there is no tenant \"nobody\"") && unknown.stderr.contains("hint:"));
 }
@@ -384,7 +394,7 @@ fn a_wrong_request_is_refused_with_a_sentence_and_nothing_is_written() {
 fn a_completed_export_is_audited_with_its_digests() {
     let house = House::with_users(EXEAT, 100, 1);
     let file = house.export(
-        "users.ndjson",
+        "active users.ndjson",
         &["--filter", "state=active", "--transform", "pseudonymize"],
     );
     let manifest: Value =
@@ -401,7 +411,7 @@ fn a_completed_export_is_audited_with_its_digests() {
     assert_eq!(record["detail"]["filter"]["state"], "active");
     assert_eq!(record["detail"]["row_count"], rows(&file).len());
     assert_eq!(
-        record["detail"]["files"]["users.ndjson"],
+        record["detail"]["files"]["active users.ndjson"],
         manifest["files"][0]["sha256"]
     );
     assert_eq!(

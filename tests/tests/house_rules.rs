@@ -15,13 +15,13 @@ fn tree(args: &[&str]) -> String {
         .arg("tree")
         .args(args)
         .output()
-        .unwrap();
+        .expect("a readable workspace");
     assert!(
         cargo.status.success(),
         "{}",
         String::from_utf8_lossy(&cargo.stderr)
     );
-    String::from_utf8(cargo.stdout).unwrap()
+    String::from_utf8(cargo.stdout).expect("a readable workspace")
 }
 
 #[test]
@@ -125,8 +125,8 @@ fn no_file_has_grown_past_what_one_idea_needs() {
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("a readable workspace") {
+        let path = entry.expect("a readable workspace").path();
         if path.is_dir() {
             found.extend(sources(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {

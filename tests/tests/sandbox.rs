@@ -15,8 +15,8 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let sandbox = Sandbox::new().unwrap();
-        let plugin = Plugin::load(&sandbox, MISBEHAVING, PluginLimits::default()).unwrap();
+        let sandbox = Sandbox::new().expect("a sound stage");
+        let plugin = Plugin::load(&sandbox, MISBEHAVING, PluginLimits::default()).expect("a sound stage");
         Self { sandbox, plugin }
     }
 
@@ -43,7 +43,7 @@ impl Stage {
     fn fails(&self, misdeed: &str) -> String {
         match self.open(misdeed) {
             Err(error) => error,
-            Ok(mut chain) => chain.process(batch()).unwrap_err().to_string(),
+            Ok(mut chain) => chain.process(batch()).expect_err("a misdeed").to_string(),
         }
     }
 }
@@ -51,7 +51,7 @@ impl Stage {
 fn fields() -> Vec<&'static Field> {
     ["user_id", "name"]
         .iter()
-        .map(|name| catalog().field(name).unwrap())
+        .map(|name| catalog().field(name).expect("a sound stage"))
         .collect()
 }
 
@@ -75,8 +75,8 @@ fn batch() -> ReleasedBatch {
     };
     let schema: Schema = [spec("user_id"), spec("name")].into();
     Gate::new(fields(), false)
-        .release(RawBatch::new(schema, columns, 3).unwrap())
-        .unwrap()
+        .release(RawBatch::new(schema, columns, 3).expect("a sound stage"))
+        .expect("a sound batch")
 }
 
 #[test]

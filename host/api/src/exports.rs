@@ -4,7 +4,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use exeat_directory::audit::{AuditRecord, DOWNLOAD};
 use exeat_directory::jobs::{Job, JobState, Progress};
@@ -215,6 +215,7 @@ pub(crate) async fn manifest(
 pub(crate) async fn file(
     State(app): State<App>,
     granted: Granted<ReadExports>,
+    method: Method,
     Path((id, name)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let job = find_completed(&app, granted.tenant(), &id).await?;
@@ -233,13 +234,18 @@ pub(crate) async fn file(
         .open(granted.tenant().name(), &job.job_id, &name)
         .await?
         .ok_or_else(not_found)?;
-    let record = AuditRecord {
-        actor: granted.actor(),
-        action: DOWNLOAD,
-        job_id: Some(job.job_id.clone()),
-        detail: serde_json::json!({"file": name, "sha256": entry["sha256"], "bytes": reader.bytes}),
-    };
-    app.engine.directory().record(granted.tenant(), &record).await?;
+    // HEAD asks about the file and takes nothing away.
+    if method == Method::GET {
+        let detail = serde_json::json!({"file": name, "sha256": entry["sha256"], "bytes": reader.bytes});
+        let job_id = Some(job.job_id.clone());
+        let record = AuditRecord {
+            actor: granted.actor(),
+            action: DOWNLOAD,
+            job_id,
+            detail,
+        };
+        app.engine.directory().record(granted.tenant(), &record).await?;
+    }
     let media_type = match entry["compression"].as_str() {
         Some("gzip") => "application/gzip",
         Some("zstd") => "application/zstd",

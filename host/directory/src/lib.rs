@@ -72,6 +72,11 @@ impl Directory {
         })
     }
 
+    /// Whether a folder holds a directory.
+    pub fn exists(folder: &Path) -> bool {
+        folder.join(DATABASE_FILE).is_file()
+    }
+
     /// The folder in which everything lies.
     pub fn folder(&self) -> &Path {
         &self.folder

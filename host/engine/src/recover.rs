@@ -68,7 +68,7 @@ impl Engine {
             );
             return Ok(self.directory.requeue_job(job).await?);
         }
-        let reason = "the process that ran it ended before the export was done; nothing of it is visible";
+        let reason = "the process that ran it ended before the export was done; there is no manifest, so there is no export";
         let audited = AuditRecord {
             actor: job.actor.clone(),
             action: BULK_EXPORT_FAILED,

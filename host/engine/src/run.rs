@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
@@ -213,8 +214,12 @@ impl Engine {
             (Err(failure), Ok(_) | Err(ExportFailure::Stage)) => return Err(failure),
             (_, Err(failure)) => return Err(failure),
         };
-        end_manifest(&mut manifest, &files, tally);
-        self.complete(job, &manifest, &draft, destination).await?;
+        let named = match destination {
+            Destination::Vault => files.clone(),
+            Destination::Path(target) => target.named(&files),
+        };
+        end_manifest(&mut manifest, named, tally);
+        self.complete(job, &manifest, &draft, &files, destination).await?;
         Ok(manifest)
     }
 
@@ -224,6 +229,7 @@ impl Engine {
         job: &Job,
         manifest: &ExportManifest,
         draft: &Draft,
+        staged: &[FileEntry],
         destination: &Destination,
     ) -> Result<(), ExportFailure> {
         let json = serde_json::to_string_pretty(manifest).map_err(exeat_vault::VaultError::from)?;
@@ -233,23 +239,32 @@ impl Engine {
             rows_done: manifest.rows.read,
             bytes,
         };
+        let published = AtomicBool::new(false);
         let publish = async {
             match destination {
                 Destination::Vault => {
                     draft
-                        .publish(&manifest.tenant, &job.job_id, &manifest.files, json.as_bytes())
+                        .publish(&manifest.tenant, &job.job_id, staged, json.as_bytes())
                         .await
                 }
-                Destination::Path(target) => draft.deliver(target, &manifest.files, json.as_bytes()),
-            }
-            .map_err(ExportFailure::from)
+                Destination::Path(target) => draft.deliver(target, staged, json.as_bytes()),
+            }?;
+            published.store(true, Ordering::Relaxed);
+            Ok::<(), ExportFailure>(())
         };
         let audited = completion_record(job, manifest);
-        if self
+        let completed = self
             .directory
             .complete_job(job, done, &json, &audited, publish)
-            .await?
-        {
+            .await;
+        if completed.is_err() && published.load(Ordering::Relaxed) {
+            // What nobody recorded must not be visible.
+            match destination {
+                Destination::Vault => self.vault.retract(&manifest.tenant, &job.job_id)?,
+                Destination::Path(target) => target.retract(&manifest.files),
+            }
+        }
+        if completed? {
             Ok(())
         } else {
             Err(ExportFailure::Superseded)
@@ -405,9 +420,9 @@ fn begin_manifest(job: &Job, spec: &ExportSpec, chain: &Chain, snapshot_at_us: i
     }
 }
 
-fn end_manifest(manifest: &mut ExportManifest, files: &[FileEntry], tally: Tally) {
+fn end_manifest(manifest: &mut ExportManifest, files: Vec<FileEntry>, tally: Tally) {
     manifest.rows = tally.rows;
     manifest.policy = tally.evidence;
     manifest.losses = tally.losses;
-    manifest.files = files.to_vec();
+    manifest.files = files;
 }

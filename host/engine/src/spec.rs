@@ -219,7 +219,7 @@ fn parse_filter(request: &ExportRequest) -> Result<Filter, RequestError> {
     Filter::from_pairs(pairs.iter().map(|(key, value)| (*key, value.as_str()))).map_err(filter_error)
 }
 
-/// A filter's error, at its key; the offset counts in `key=value`.
+/// A filter's error, at its key; the offset counts in the value.
 pub(crate) fn filter_error(error: FilterError) -> RequestError {
     let pointer = if error.key.is_empty() {
         "/filter".to_owned()
@@ -231,8 +231,9 @@ pub(crate) fn filter_error(error: FilterError) -> RequestError {
     } else {
         "invalid-filter"
     };
+    let offset = error.offset.checked_sub(error.key.chars().count() + 1);
     RequestError {
-        offset: Some(error.offset),
+        offset,
         ..RequestError::new(code, pointer, error.reason)
     }
 }
@@ -295,7 +296,7 @@ fn chain_error(error: ChainError, transforms: usize) -> OpenedError {
             return OpenedError::Request(error);
         }
     };
-    let hint = "exeat plugin list --schemas shows what a configuration may say";
+    let hint = "exeat plugin list --schemas, or GET /v1/plugins, shows what a configuration may say";
     match source {
         OpenError::Config {
             plugin,
@@ -311,6 +312,18 @@ fn chain_error(error: ChainError, transforms: usize) -> OpenedError {
             let error = RequestError::new("missing-field", format!("{place}/plugin"), source.to_string());
             OpenedError::Request(error.hint("ask for the field, or leave the fields out"))
         }
-        OpenError::Failed(failure) => OpenedError::Failed(failure.into()),
+        // A name that never leaves, or that no file can have: whoever wrote the configuration chose it.
+        OpenError::Failed(failure) => match failure.guard() {
+            Some(guard) => {
+                let code = if guard.is_never() {
+                    "never-exported"
+                } else {
+                    "invalid-config"
+                };
+                let pointer = format!("{place}/config");
+                OpenedError::Request(RequestError::new(code, pointer, guard.to_string()).hint(hint))
+            }
+            None => OpenedError::Failed(failure.into()),
+        },
     }
 }

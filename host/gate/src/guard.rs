@@ -87,6 +87,16 @@ pub enum GuardError {
     Columns,
 }
 
+impl GuardError {
+    /// Whether the output holds, or names, what never leaves.
+    pub fn is_never(&self) -> bool {
+        matches!(
+            self,
+            Self::NeverName { .. } | Self::Credential { .. } | Self::CredentialKey { .. }
+        )
+    }
+}
+
 /// Checks a plugin's plan once, and everything that it computes.
 #[derive(Debug)]
 pub struct OutputGuard {

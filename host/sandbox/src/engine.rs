@@ -85,7 +85,10 @@ fn engine_config() -> Config {
 struct EpochClock;
 
 impl EpochClock {
-    #[expect(clippy::disallowed_methods, reason = "a thread of its own, outside the runtime")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a thread of its own, outside the runtime"
+    )]
     fn start(engine: &Engine) -> std::io::Result<Arc<Self>> {
         let clock = Arc::new(Self);
         let alive: Weak<Self> = Arc::downgrade(&clock);

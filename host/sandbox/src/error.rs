@@ -25,6 +25,14 @@ impl PluginFailure {
     pub fn is_reject(&self) -> bool {
         matches!(*self.cause, Cause::Rejected { .. })
     }
+
+    /// What the output guard says, if it was the guard that stopped the plugin.
+    pub fn guard(&self) -> Option<&GuardError> {
+        match &*self.cause {
+            Cause::Guard(error) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 struct Place(Option<u64>, Option<u32>);

@@ -170,7 +170,7 @@ impl Plugin {
             plugin: self.label(),
             batch,
             row,
-            cause: Box::new(cause)
+            cause: Box::new(cause),
         }
     }
 }
@@ -211,7 +211,7 @@ fn describe(
             plugin,
             batch: None,
             row: None,
-            cause: Box::new(cause)
+            cause: Box::new(cause),
         })
     })
 }

@@ -45,7 +45,7 @@ impl Reject {
             plugin: self.plugin,
             batch: Some(self.batch),
             row: Some(self.row),
-            cause: Box::new(cause)
+            cause: Box::new(cause),
         }
     }
 }

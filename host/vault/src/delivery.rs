@@ -85,59 +85,79 @@ impl Target {
     }
 }
 
+impl Target {
+    /// The files under the names that they will have at the target. The first is the export; what
+    /// lies beside a single file is called after it.
+    pub fn named(&self, files: &[FileEntry]) -> Vec<FileEntry> {
+        let Self::File(path) = self else {
+            return files.to_vec();
+        };
+        let export = path.file_name().unwrap_or_default().to_string_lossy();
+        let names = files.iter().enumerate().map(|(index, file)| match index {
+            0 => export.clone().into_owned(),
+            _ => format!("{export}.{}", file.name),
+        });
+        names
+            .zip(files)
+            .map(|(name, file)| FileEntry { name, ..file.clone() })
+            .collect()
+    }
+
+    /// Takes a delivered export away again: its manifest, then its files.
+    pub fn retract(&self, named: &[FileEntry]) {
+        // What cannot be removed is no export any more once its manifest is gone.
+        let _ = std::fs::remove_file(self.manifest());
+        named.iter().for_each(|file| {
+            let _ = std::fs::remove_file(self.place(file));
+        });
+    }
+
+    fn place(&self, named: &FileEntry) -> PathBuf {
+        match self {
+            Self::File(path) => path.with_file_name(&named.name),
+            Self::Folder(path) => path.join(&named.name),
+        }
+    }
+}
+
 impl Draft {
     /// Makes the export visible at the target: its files, then its manifest. A file of the same
-    /// name is replaced.
+    /// name is replaced; its old manifest goes first, so that it never seems to speak for the new.
     ///
     /// # Errors
     /// The target cannot be written; then what was moved there is taken away again.
     pub fn deliver(&self, target: &Target, files: &[FileEntry], manifest: &[u8]) -> Result<(), VaultError> {
-        let moves = files.iter().map(|file| {
-            let to = match target {
-                // The first file is the export; what lies beside it keeps its own name, after it.
-                Target::File(path) if file.name == files[0].name => path.clone(),
-                Target::File(path) => {
-                    let mut name = path.as_os_str().to_owned();
-                    name.push(format!(".{}", file.name));
-                    name.into()
-                }
-                Target::Folder(path) => path.join(&file.name),
-            };
-            (self.folder().join(&file.name), to)
-        });
-        let moves: Vec<(PathBuf, PathBuf)> = moves.collect();
-        let delivered = self.try_deliver(target, &moves, manifest);
-        if delivered.is_err() {
-            moves.iter().for_each(|(_, to)| {
-                let _ = std::fs::remove_file(to);
-            });
-        }
-        delivered
-    }
-
-    fn try_deliver(
-        &self,
-        target: &Target,
-        moves: &[(PathBuf, PathBuf)],
-        manifest: &[u8],
-    ) -> Result<(), VaultError> {
-        let failed = |path: &Path| {
-            let folder = path.to_owned();
-            move |source: std::io::Error| VaultError::Folder { folder, source }
-        };
+        let named = target.named(files);
+        let staged = self.folder().join(MANIFEST);
+        std::fs::write(&staged, manifest).map_err(failed(&staged))?;
         if let Target::Folder(path) = target {
             match std::fs::create_dir(path) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(failed(path)(error)),
                 _ => {}
             }
         }
-        for (from, to) in moves {
-            std::fs::rename(from, to).map_err(failed(to))?;
+        let old = target.manifest();
+        match std::fs::remove_file(&old) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(&old)(error)),
+            _ => {}
         }
-        let staged = self.folder().join(MANIFEST);
-        std::fs::write(&staged, manifest).map_err(failed(&staged))?;
-        std::fs::rename(&staged, target.manifest()).map_err(failed(&target.manifest()))
+        for (moved, (file, named_file)) in files.iter().zip(&named).enumerate() {
+            let to = target.place(named_file);
+            if let Err(error) = std::fs::rename(self.folder().join(&file.name), &to) {
+                target.retract(&named[..moved]);
+                return Err(failed(&to)(error));
+            }
+        }
+        std::fs::rename(&staged, &old).map_err(|error| {
+            target.retract(&named);
+            failed(&old)(error)
+        })
     }
+}
+
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> VaultError {
+    let folder = path.to_owned();
+    move |source| VaultError::Folder { folder, source }
 }
 
 #[cfg(test)]

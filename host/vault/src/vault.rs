@@ -155,6 +155,20 @@ impl Vault {
         }
     }
 
+    /// Takes a published export away again.
+    ///
+    /// # Errors
+    /// The folder cannot be removed.
+    pub fn retract(&self, tenant: &str, job_id: &str) -> Result<(), VaultError> {
+        remove_folder(
+            &self
+                .root
+                .join(EXPORTS)
+                .join(segment(tenant)?)
+                .join(segment(job_id)?),
+        )
+    }
+
     /// A file of a published export; nothing where there is none.
     ///
     /// # Errors

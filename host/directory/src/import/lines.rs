@@ -149,9 +149,14 @@ impl CsvLines {
             );
             return Err(Refusal::line(reason));
         }
+        let id = self.titles.iter().position(|title| title == "user_id");
+        // None of our ids begins so, and all that Auth0 exports do.
+        let from_auth0 = id
+            .and_then(|id| record.get(id))
+            .is_some_and(|id| id.starts_with('\''));
         let mut members = Map::new();
         for (title, cell) in self.titles.iter().zip(record.iter()) {
-            if let Some(value) = user::from_cell(title, cell)? {
+            if let Some(value) = user::from_cell(title, cell, from_auth0)? {
                 user::insert_at(&mut members, title, value);
             }
         }

@@ -51,9 +51,12 @@ fn canonical(name: &str) -> &str {
 }
 
 /// The JSON value of a CSV cell; nothing where it is empty. Auth0 writes a `'` before every
-/// string, and ours before what a spreadsheet would take for a formula: it is taken away.
-pub(super) fn from_cell(title: &str, cell: &str) -> Result<Option<Value>, Refusal> {
-    let cell = cell.strip_prefix('\'').unwrap_or(cell);
+/// string, and we one before what a spreadsheet would take for a formula: both are taken away.
+pub(super) fn from_cell(title: &str, cell: &str, from_auth0: bool) -> Result<Option<Value>, Refusal> {
+    let cell = match cell.strip_prefix('\'') {
+        Some(rest) if from_auth0 || rest.starts_with(['=', '+', '-', '@', '\t', '\r']) => rest,
+        _ => cell,
+    };
     if cell.is_empty() {
         return Ok(None);
     }
@@ -386,15 +389,18 @@ mod tests {
     #[test]
     fn cells_become_what_they_stand_for() {
         assert_eq!(
-            from_cell("email_verified", "true").ok().flatten(),
+            from_cell("email_verified", "true", false).ok().flatten(),
             Some(json!(true))
         );
         assert_eq!(
-            from_cell("groups", r"A\,B,C").ok().flatten(),
+            from_cell("groups", r"A\,B,C", false).ok().flatten(),
             Some(json!(["A,B", "C"]))
         );
-        assert_eq!(from_cell("name", "'=1+1").ok().flatten(), Some(json!("=1+1")));
-        assert_eq!(from_cell("name", "").ok().flatten(), None);
-        assert!(from_cell("logins_count", "many").is_err());
+        assert_eq!(
+            from_cell("name", "'=1+1", false).ok().flatten(),
+            Some(json!("=1+1"))
+        );
+        assert_eq!(from_cell("name", "", false).ok().flatten(), None);
+        assert!(from_cell("logins_count", "many", false).is_err());
     }
 }

@@ -22,9 +22,18 @@ pub(crate) async fn run(data: &Path, args: DemoArgs) -> Result<ExitCode> {
         users::generate(engine.directory(), &tenant, args.users, SEED).await?;
     }
     let scopes = Scope::ALL.into_iter().collect();
+    for old in engine
+        .directory()
+        .tokens(&tenant)
+        .await?
+        .iter()
+        .filter(|token| token.name == TENANT)
+    {
+        engine.directory().revoke_token(&tenant, &old.token_id).await?;
+    }
     let token = engine
         .directory()
-        .create_token(&tenant, "demo", &scopes, None)
+        .create_token(&tenant, TENANT, &scopes, None)
         .await?;
     let listener = serve::listen(args.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);

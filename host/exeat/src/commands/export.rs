@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::ArgMatches;
-use exeat_directory::filter::Filter;
+use exeat_directory::Directory;
 use exeat_encode::{Compression, Format};
-use exeat_engine::{Completed, Engine, ExportRequest, OnReject, PluginRequest, ProgressWatch};
+use exeat_engine::{Completed, Engine, EngineError, ExportRequest, OnReject, PluginRequest, ProgressWatch};
 use exeat_vault::Target;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use serde_json::Value;
@@ -82,6 +82,12 @@ pub(crate) async fn run(data: &Path, args: ExportArgs, order: PluginOrder) -> Re
     } else {
         Target::File(args.output.clone())
     };
+    if !Directory::exists(data) {
+        bail!(
+            "there are no users in {}: --data names the folder, exeat users import fills it",
+            data.display()
+        );
+    }
     let engine = Engine::open(data).await?;
     engine.recover().await?;
     let tenant = engine.directory().tenant(&args.tenant).await?;
@@ -102,7 +108,7 @@ pub(crate) async fn run(data: &Path, args: ExportArgs, order: PluginOrder) -> Re
         .await;
     drawing.abort();
     bar.finish_and_clear();
-    let completed = exported?;
+    let completed = exported.inspect_err(|error| point_at_filter(error, &args.filter))?;
     if !args.quiet {
         tell(&completed, &target);
     }
@@ -113,12 +119,18 @@ pub(crate) async fn run(data: &Path, args: ExportArgs, order: PluginOrder) -> Re
 fn request(args: &ExportArgs, order: &PluginOrder) -> Result<ExportRequest> {
     order.check()?;
     let (named_format, named_compression) = told_by_name(&args.output);
-    // Points at the condition and the place in it, which the request's object form cannot.
-    let filter = Filter::parse(&args.filter).map_err(|error| {
-        let given = args.filter.get(error.index).cloned().unwrap_or_default();
-        let caret = format!("{}^", " ".repeat(error.offset));
-        anyhow::anyhow!("{}\n  --filter {given}\n           {caret}", error.reason)
-    })?;
+    let mut filter = serde_json::Map::new();
+    for condition in &args.filter {
+        let Some((key, value)) = condition.split_once('=') else {
+            bail!("a condition is written KEY=VALUE, such as state=active, not {condition}");
+        };
+        if filter
+            .insert(key.trim().to_owned(), Value::from(value.trim()))
+            .is_some()
+        {
+            bail!("the filter \"{key}\" is given twice");
+        }
+    }
     let plugin = |name: &String, place: usize| -> Result<PluginRequest> {
         let config = match order.config_after(place, &args.config)? {
             None => Value::Object(serde_json::Map::new()),
@@ -146,11 +158,7 @@ fn request(args: &ExportArgs, order: &PluginOrder) -> Result<ExportRequest> {
     };
     Ok(ExportRequest {
         format,
-        filter: filter
-            .plain()
-            .iter()
-            .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
-            .collect(),
+        filter,
         fields: args.fields.clone(),
         anonymize: args.anonymize,
         transforms: transforms.collect::<Result<_>>()?,
@@ -162,6 +170,23 @@ fn request(args: &ExportArgs, order: &PluginOrder) -> Result<ExportRequest> {
             OnRejectArg::Skip => OnReject::Skip,
         },
     })
+}
+
+/// Shows the condition that is wrong, and the place in it.
+fn point_at_filter(error: &EngineError, conditions: &[String]) {
+    let EngineError::Request(error) = error else {
+        return;
+    };
+    let Some(key) = error.pointer.strip_prefix("/filter/") else {
+        return;
+    };
+    let wrong = conditions
+        .iter()
+        .find(|condition| condition.split('=').next().is_some_and(|name| name.trim() == key));
+    if let Some(condition) = wrong {
+        let offset = error.offset.map_or(0, |offset| key.chars().count() + 1 + offset);
+        eprintln!("  --filter {condition}\n           {}^", " ".repeat(offset));
+    }
 }
 
 fn read_config(file: &Path) -> Result<Value> {
@@ -230,7 +255,9 @@ fn tell(completed: &Completed, target: &Target) {
     if rows.dropped + rows.rejected > 0 {
         eprintln!(
             "{} of {} rows dropped, {} rejected",
-            rows.dropped, rows.read, rows.rejected
+            HumanCount(rows.dropped),
+            HumanCount(rows.read),
+            HumanCount(rows.rejected)
         );
     }
     for loss in &completed.manifest.losses {

@@ -19,11 +19,11 @@ pub(crate) fn run(json: bool) -> Result<ExitCode> {
     println!("policy {}\n", catalog().version());
     for field in catalog().fields() {
         let class = format!("{:?}", field.class).to_lowercase();
-        println!("{:<18} {class:<9} {}", field.name, field.summary);
+        println!("{:<22} {class:<9} {}", field.name, field.summary);
     }
     println!("\nnever exported:");
     for (name, why) in catalog().never_names() {
-        println!("{name:<18} {why}");
+        println!("{name:<22} {why}");
     }
     Ok(ExitCode::SUCCESS)
 }

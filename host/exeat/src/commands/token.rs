@@ -45,7 +45,7 @@ pub(crate) async fn run(data: &Path, command: TokenCommand) -> Result<ExitCode> 
         TokenCommand::Revoke { tenant, token_id } => {
             let tenant = directory.tenant(&tenant).await?;
             if !directory.revoke_token(&tenant, &token_id).await? {
-                bail!("the tenant has no token {token_id} that is not revoked already");
+                bail!("the tenant has no valid token {token_id}");
             }
             eprintln!("{token_id} revoked");
         }
