@@ -28,16 +28,15 @@ impl Engine {
             self.recover_job(&job).await?;
             dead += 1;
         }
-        let alive: Vec<String> = self
-            .directory
-            .running_jobs()
-            .await?
-            .into_iter()
-            .map(|job| job.job_id)
-            .collect();
-        self.vault
-            .sweep_drafts(|draft| alive.iter().any(|job_id| draft.starts_with(job_id.as_str())))?;
+        self.vault.sweep_drafts(|draft| self.is_locked(draft))?;
         Ok(dead)
+    }
+
+    /// Whether a living process works on the draft: its name is the job's, a dot, and the attempt.
+    /// The lock is taken before the draft is begun, so none that is just being begun is swept.
+    fn is_locked(&self, draft: &str) -> bool {
+        let job_id = draft.split('.').next().unwrap_or(draft);
+        !matches!(JobLock::take(self.directory.folder(), job_id), Ok(Some(_)))
     }
 
     async fn recover_job(&self, job: &Job) -> Result<(), EngineError> {
