@@ -18,6 +18,9 @@ const DENY_VERSION: &str = "0.20";
 /// What failed, in a sentence.
 type Outcome = Result<(), String>;
 
+/// A step of the tests, and its name.
+type Step = (&'static str, fn() -> Outcome);
+
 fn main() -> ExitCode {
     let mut args = env::args().skip(1);
     let word = args.next().unwrap_or_default();
@@ -53,7 +56,7 @@ fn demo(args: &[String]) -> Outcome {
 /// Everything that CI runs.
 fn test() -> Outcome {
     add_guest_target()?;
-    let steps: [(&str, fn() -> Outcome); 5] = [
+    let steps: [Step; 5] = [
         ("format", || cargo(&["fmt", "--all", "--check"])),
         ("clippy", || {
             cargo(&[

@@ -27,7 +27,7 @@ pub(crate) struct Problem {
 }
 
 /// Every code with its status, its title and what it means.
-const CODES: [(&str, u16, &str, &str); 18] = [
+const CODES: [(&str, u16, &str, &str); 19] = [
     (
         "unauthorized",
         401,
@@ -51,6 +51,12 @@ const CODES: [(&str, u16, &str, &str); 18] = [
         405,
         "The resource has no such method",
         "The resource is there, but cannot be asked like this.",
+    ),
+    (
+        "too-many-streams",
+        429,
+        "Too many streams at once",
+        "Each stream holds a snapshot open. Try again when another has ended, or request an export.",
     ),
     (
         "not-ready",

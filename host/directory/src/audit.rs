@@ -41,6 +41,8 @@ pub const BULK_EXPORT: &str = "user.bulk_export";
 pub const BULK_EXPORT_REFUSED: &str = "user.bulk_export_refused";
 /// An export failed.
 pub const BULK_EXPORT_FAILED: &str = "user.bulk_export_failed";
+/// A stream of users began.
+pub const STREAM_BEGUN: &str = "user.stream_begun";
 /// A stream of users ended.
 pub const STREAM: &str = "user.stream";
 /// A file of an export was downloaded.

@@ -16,6 +16,10 @@ pub fn format_timestamp(us: i64) -> String {
 
 /// An RFC 3339 instant, or a date: its first instant in UTC.
 pub fn parse_instant(text: &str) -> Option<i64> {
+    // RFC 3339 has four digits for the year, and no sign.
+    if !text.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
     if let Ok(at) = text.parse::<Timestamp>() {
         return Some(at.as_microsecond());
     }
@@ -34,7 +38,14 @@ mod tests {
         assert_eq!(parse_instant("1970-01-02"), Some(86_400_000_000));
         assert_eq!(parse_instant("1970-01-01T01:00:00+01:00"), Some(0));
         assert_eq!(format_timestamp(1_768_471_200_000_000), "2026-01-15T10:00:00Z");
-        for wrong in ["", "2025", "2025-13-01", "yesterday", "2025-01-01T00:00:00"] {
+        for wrong in [
+            "",
+            "2025",
+            "2025-13-01",
+            "yesterday",
+            "2025-01-01T00:00:00",
+            "-009999-01-01T00:00:00Z",
+        ] {
             assert_eq!(parse_instant(wrong), None, "{wrong}");
         }
     }

@@ -152,11 +152,15 @@ impl Directory {
         let Some(row) = row else { return Ok(None) };
         let last_used: Option<i64> = row.try_get(4)?;
         if last_used.is_none_or(|at| now - at > LAST_USED_PRECISION_US) {
-            sqlx::query("UPDATE api_tokens SET last_used_at = ?2 WHERE token_id = ?1")
+            let noted = sqlx::query("UPDATE api_tokens SET last_used_at = ?2 WHERE token_id = ?1")
                 .bind(row.try_get::<String, _>(0)?)
                 .bind(now)
                 .execute(&self.pool)
-                .await?;
+                .await;
+            if let Err(error) = noted {
+                // A busy database must not keep anybody out.
+                tracing::warn!(%error, "the last use of a token could not be noted");
+            }
         }
         let scopes: String = row.try_get(3)?;
         let scopes = scopes

@@ -8,12 +8,13 @@ use exeat_directory::jobs::{Job, JobOrigin, new_job_id};
 use exeat_directory::{Directory, Tenant, now_us};
 use exeat_sandbox::Sandbox;
 use exeat_vault::Vault;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::catalog::{PluginCatalog, PluginSummary};
 use crate::error::EngineError;
 use crate::request::ExportRequest;
 use crate::spec::{ExportSpec, job_context};
+use crate::stream::MAX_STREAMS;
 
 /// Folder of the vault, in the data folder.
 const VAULT: &str = "vault";
@@ -25,6 +26,7 @@ pub struct Engine {
     pub(crate) plugins: Arc<PluginCatalog>,
     pub(crate) vault: Vault,
     pub(crate) queued: Arc<Notify>,
+    pub(crate) streams: Arc<Semaphore>,
 }
 
 impl Engine {
@@ -38,6 +40,7 @@ impl Engine {
             plugins: Arc::new(PluginCatalog::new(Sandbox::new()?)),
             vault: Vault::local(&data.join(VAULT))?,
             queued: Arc::default(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
         })
     }
 

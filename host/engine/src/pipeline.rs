@@ -22,6 +22,9 @@ use crate::spec::{ExportSpec, Opened, Output};
 /// Batches or pieces that may wait between two stages.
 const IN_FLIGHT: usize = 2;
 
+/// Kinds of loss that a manifest tells of.
+const MAX_LOSSES: usize = 256;
+
 /// A piece of the output, in order.
 pub(crate) enum Piece {
     /// A file begins; the one before it ends.
@@ -277,17 +280,20 @@ impl RenderStage {
         done.rows.dropped += encoded.dropped;
         done.rows.rejected += encoded.rejected;
         for loss in encoded.losses {
-            match done
-                .losses
-                .iter_mut()
-                .find(|known| known.field == loss.field && known.reason == loss.reason)
-            {
-                Some(known) => known.rows += loss.rows,
-                None => done.losses.push(Loss {
-                    field: loss.field,
-                    reason: loss.reason,
-                    rows: loss.rows,
-                }),
+            let same = |known: &Loss| known.field == loss.field && known.reason == loss.reason;
+            match done.losses.iter().position(same) {
+                Some(known) => {
+                    let known = &mut done.losses[known];
+                    known.rows = known.rows.saturating_add(loss.rows);
+                }
+                None if done.losses.len() < MAX_LOSSES => {
+                    done.losses.push(Loss {
+                        field: loss.field,
+                        reason: loss.reason,
+                        rows: loss.rows,
+                    });
+                }
+                None => {}
             }
         }
         self.reject(encoded.rejects)?;

@@ -42,6 +42,14 @@ pub enum Destination {
     Path(Target),
 }
 
+/// An export that is written and that nobody sees yet.
+struct Written {
+    manifest: ExportManifest,
+    draft: Draft,
+    /// The files under the names that they have in the draft.
+    staged: Vec<FileEntry>,
+}
+
 /// What a command's job keeps in its record besides the request, so that whoever finds it dead can
 /// clear up after it.
 #[derive(Serialize, Deserialize)]
@@ -75,8 +83,8 @@ impl Engine {
         cancel: &CancellationToken,
     ) -> Result<Completed, EngineError> {
         let spec = self.check(tenant, actor, request).await?;
-        let staging_id = format!("{}-{}", tenant.name(), std::process::id());
-        let (vault, staging) = target.staging(&staging_id)?;
+        let job_id = new_job_id();
+        let (vault, staging) = target.staging(&job_id)?;
         let staging = Staging(staging);
         let command = CommandRequest {
             export: request.clone(),
@@ -84,7 +92,6 @@ impl Engine {
             staging: absolute(staging.0.clone()),
         };
         let record = serde_json::to_string(&command).unwrap_or_default();
-        let job_id = new_job_id();
         let lock = self.lock(&job_id)?;
         let job = self
             .directory
@@ -151,22 +158,26 @@ impl Engine {
         progress: &ProgressWatch,
         cancel: &CancellationToken,
     ) -> Result<Completed, EngineError> {
-        let notes = self.note_progress(job, progress);
-        let run = async {
-            tokio::select! {
-                completed = self.attempt(job, &spec, vault, destination, progress, cancel) => completed,
-                () = cancel.cancelled() => Err(ExportFailure::Cancelled),
-            }
+        let written = tokio::select! {
+            written = self.attempt(job, &spec, vault, destination, progress, cancel) => written,
+            () = cancel.cancelled() => Err(ExportFailure::Cancelled),
+            never = self.note_progress(job, progress) => never,
         };
-        let ended = tokio::select! {
-            ended = run => ended,
-            never = notes => never,
+        // From here on nobody can interrupt: an export is visible and recorded, or neither.
+        let ended = match written {
+            Ok(written) => self.complete(job, written, destination).await,
+            Err(failure) => Err(failure),
         };
         match ended {
             Ok(manifest) => Ok(Completed {
                 job_id: job.job_id.clone(),
                 manifest,
             }),
+            Err(ExportFailure::Cancelled) if job.origin == JobOrigin::Server => {
+                // The server is stopping; the job is for the next one.
+                self.directory.requeue_job(job).await?;
+                Err(ExportFailure::Cancelled.into())
+            }
             Err(failure) => Err(self.fail(job, &progress.counts(), failure).await?.into()),
         }
     }
@@ -181,7 +192,7 @@ impl Engine {
         }
     }
 
-    /// One run of the job.
+    /// One run of the job, up to files that nobody sees yet.
     async fn attempt(
         &self,
         job: &Job,
@@ -190,7 +201,7 @@ impl Engine {
         destination: &Destination,
         progress: &ProgressWatch,
         cancel: &CancellationToken,
-    ) -> Result<ExportManifest, ExportFailure> {
+    ) -> Result<Written, ExportFailure> {
         let snapshot = self.directory.snapshot(&job.tenant, &spec.filter).await?;
         let snapshot_at_us = snapshot.taken_at_us();
         let context = job_context(&job.tenant, &job.job_id, snapshot_at_us);
@@ -219,45 +230,55 @@ impl Engine {
             Destination::Path(target) => target.named(&files),
         };
         end_manifest(&mut manifest, named, tally);
-        self.complete(job, &manifest, &draft, &files, destination).await?;
-        Ok(manifest)
+        Ok(Written {
+            manifest,
+            draft,
+            staged: files,
+        })
     }
 
     /// Makes the files visible and records it, both or neither.
     async fn complete(
         &self,
         job: &Job,
-        manifest: &ExportManifest,
-        draft: &Draft,
-        staged: &[FileEntry],
+        written: Written,
         destination: &Destination,
-    ) -> Result<(), ExportFailure> {
-        let json = serde_json::to_string_pretty(manifest).map_err(exeat_vault::VaultError::from)?;
+    ) -> Result<ExportManifest, ExportFailure> {
+        let Written {
+            manifest,
+            draft,
+            staged,
+        } = written;
+        let json = serde_json::to_string_pretty(&manifest).map_err(exeat_vault::VaultError::from)?;
         let bytes = manifest.files.iter().map(|file| file.bytes).sum();
         let done = Progress {
             rows_total: manifest.rows.read,
             rows_done: manifest.rows.read,
             bytes,
         };
-        let published = AtomicBool::new(false);
+        let visible = AtomicBool::new(false);
         let publish = async {
             match destination {
                 Destination::Vault => {
+                    // Files become visible one by one; whatever fails, none may stay.
+                    visible.store(true, Ordering::Relaxed);
                     draft
-                        .publish(&manifest.tenant, &job.job_id, staged, json.as_bytes())
-                        .await
+                        .publish(&manifest.tenant, &job.job_id, &staged, json.as_bytes())
+                        .await?;
                 }
-                Destination::Path(target) => draft.deliver(target, staged, json.as_bytes()),
-            }?;
-            published.store(true, Ordering::Relaxed);
+                Destination::Path(target) => {
+                    draft.deliver(target, &staged, json.as_bytes())?;
+                    visible.store(true, Ordering::Relaxed);
+                }
+            }
             Ok::<(), ExportFailure>(())
         };
-        let audited = completion_record(job, manifest);
+        let audited = completion_record(job, &manifest);
         let completed = self
             .directory
             .complete_job(job, done, &json, &audited, publish)
             .await;
-        if completed.is_err() && published.load(Ordering::Relaxed) {
+        if completed.is_err() && visible.load(Ordering::Relaxed) {
             // What nobody recorded must not be visible.
             match destination {
                 Destination::Vault => self.vault.retract(&manifest.tenant, &job.job_id)?,
@@ -265,7 +286,7 @@ impl Engine {
             }
         }
         if completed? {
-            Ok(())
+            Ok(manifest)
         } else {
             Err(ExportFailure::Superseded)
         }

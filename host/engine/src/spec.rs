@@ -15,6 +15,9 @@ use crate::catalog::PluginCatalog;
 use crate::error::{EngineError, ExportFailure, RequestError};
 use crate::request::{ExportRequest, OnReject, PluginRequest};
 
+/// Transforms of one export: each is an instance in the sandbox that all tenants share.
+const MAX_TRANSFORMS: usize = 8;
+
 /// A sound export: every field may leave, every filter is bound, every plugin exists.
 #[derive(Clone, Debug)]
 pub struct ExportSpec {
@@ -42,6 +45,10 @@ impl ExportSpec {
             Some(names) => FieldSelection::named(names).map_err(field_error)?,
         };
         let filter = parse_filter(request)?;
+        if request.transforms.len() > MAX_TRANSFORMS {
+            let detail = format!("an export has at most {MAX_TRANSFORMS} transforms");
+            return Err(RequestError::new("conflict", "/transforms", detail).into());
+        }
         let transforms = request.transforms.iter().enumerate().map(|(index, used)| {
             find_plugin(
                 used,

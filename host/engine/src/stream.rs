@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use exeat_directory::audit::{AuditRecord, STREAM};
+use exeat_directory::audit::{AuditRecord, STREAM, STREAM_BEGUN};
 use exeat_directory::{Directory, Tenant, now_us};
 use futures::Stream;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
@@ -15,6 +15,9 @@ use crate::pipeline::{Piece, Pipeline};
 use crate::progress::ProgressWatch;
 use crate::request::ExportRequest;
 use crate::spec::{ExportSpec, job_context};
+
+/// Streams at once: each holds three threads and a snapshot for as long as its reader takes.
+pub(crate) const MAX_STREAMS: usize = 32;
 
 /// Chunks that may wait for a slow reader.
 const IN_FLIGHT: usize = 4;
@@ -57,6 +60,12 @@ impl Engine {
                 .hint("POST /v1/exports")
                 .into());
         }
+        let Ok(place) = Arc::clone(&self.streams).try_acquire_owned() else {
+            let detail = format!("{MAX_STREAMS} streams are running, which is the most at once");
+            return Err(RequestError::new("too-many-streams", "", detail)
+                .hint("try again in a moment")
+                .into());
+        };
         let spec = self.check(tenant, actor, request).await?;
         let media_type = match &spec.output {
             crate::spec::Output::Encoder { format, .. } => format.media_type(),
@@ -94,7 +103,10 @@ impl Engine {
             fields,
             progress,
             begun_us: now_us(),
+            _place: place,
         };
+        // Recorded before the first row leaves, so that a crash hides nothing.
+        ending.record(STREAM_BEGUN, "begun").await?;
         tokio::spawn(ending.forward(pipeline, chunks_to));
         Ok(UserStream {
             rows,
@@ -113,6 +125,7 @@ struct Ending {
     fields: Vec<String>,
     progress: ProgressWatch,
     begun_us: i64,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Ending {
@@ -132,16 +145,22 @@ impl Ending {
             Err(failure) => failure.code(),
         };
         // Recorded before the reader sees the end, so that a whole stream is never unrecorded.
-        if let Err(error) = self.record(outcome).await {
+        let recorded = self.record(STREAM, outcome).await;
+        if let Err(error) = &recorded {
             tracing::error!(%error, "the end of a stream could not be recorded");
         }
+        let ended = ended.and_then(|_| Ok(recorded?));
         if let (Err(failure), false) = (ended, gone) {
             // A reader that has gone needs no error.
             let _ = chunks.send(Err(failure)).await;
         }
     }
 
-    async fn record(&self, outcome: &str) -> Result<(), exeat_directory::DirectoryError> {
+    async fn record(
+        &self,
+        action: &'static str,
+        outcome: &str,
+    ) -> Result<(), exeat_directory::DirectoryError> {
         let filter: std::collections::BTreeMap<_, _> = self.spec.filter.plain().iter().cloned().collect();
         let detail = serde_json::json!({
             "filter": filter, "fields": self.fields, "anonymized": self.spec.anonymize, "outcome": outcome,
@@ -149,7 +168,7 @@ impl Ending {
         });
         let record = AuditRecord {
             actor: self.actor.clone(),
-            action: STREAM,
+            action,
             job_id: None,
             detail,
         };

@@ -16,12 +16,16 @@ const POLL_EVERY: Duration = Duration::from_secs(2);
 /// Queued jobs that are looked at at once; other workers may be ahead of us with some.
 const LOOK_AT: u32 = 16;
 
-/// Runs queued jobs until `stop`. A job at hand then goes back into the queue.
+/// Runs queued jobs until `stop`. A job at hand then goes back into the queue. With nothing to do,
+/// looks for jobs whose process has died.
 pub async fn work(engine: Engine, stop: CancellationToken) {
     while !stop.is_cancelled() {
         match take_job(&engine).await {
             Ok(Some((job, lock))) => run(&engine, &job, &lock, &stop).await,
             Ok(None) => {
+                if let Err(error) = engine.recover().await {
+                    tracing::error!(%error, "dead jobs cannot be recovered");
+                }
                 tokio::select! {
                     () = engine.queued.notified() => {}
                     () = tokio::time::sleep(POLL_EVERY) => {}
@@ -51,17 +55,7 @@ async fn take_job(engine: &Engine) -> Result<Option<(Job, JobLock)>, EngineError
 }
 
 async fn run(engine: &Engine, job: &Job, lock: &JobLock, stop: &CancellationToken) {
-    let progress = ProgressWatch::default();
-    let never = CancellationToken::new();
-    let ended = tokio::select! {
-        ended = engine.run_job(job, lock, &progress, &never) => ended,
-        () = stop.cancelled() => {
-            if let Err(error) = engine.directory().requeue_job(job).await {
-                tracing::error!(job = job.job_id, %error, "the job could not be handed back");
-            }
-            return;
-        }
-    };
+    let ended = engine.run_job(job, lock, &ProgressWatch::default(), stop).await;
     match ended {
         Ok(completed) => {
             tracing::info!(
@@ -73,6 +67,7 @@ async fn run(engine: &Engine, job: &Job, lock: &JobLock, stop: &CancellationToke
         Err(EngineError::Export(failure)) => {
             tracing::warn!(job = job.job_id, code = failure.code(), "export failed");
         }
+        // Its record may still say that it runs: once the lock is dropped, it is recovered.
         Err(error) => tracing::error!(job = job.job_id, %error, "the job could not be run"),
     }
 }

@@ -10,31 +10,45 @@ pub(crate) const REDACTED: &str = "[redacted]";
 /// Longest JSON key that is taken for a key and not for content.
 const MAX_KEY_CHARS: usize = 64;
 
-/// The names by which one user is known, in lower case: e-mail address, username, full name.
+/// The names by which one user is known, in lower case.
 #[derive(Default)]
 pub(crate) struct Witnesses(Vec<String>);
 
 impl Witnesses {
     /// The fields that tell who a row is about. The gate reads them to find them elsewhere.
-    pub(crate) const FIELDS: [&str; 3] = ["email", "username", "name"];
+    pub(crate) const FIELDS: [&str; 6] = [
+        "email",
+        "username",
+        "name",
+        "given_name",
+        "family_name",
+        "nickname",
+    ];
 
     pub(crate) fn of(values: impl Iterator<Item = String>) -> Self {
-        Self(
-            values
-                .map(|value| value.to_lowercase())
-                .filter(|value| value.chars().count() > 2)
-                .collect(),
-        )
+        let names = values.map(|value| value.trim().to_lowercase());
+        // One or two Latin letters would be found in everything.
+        Self(names.filter(|name| name.len() > 2).collect())
     }
 
-    /// Whether a text holds an e-mail address or one of the names.
+    /// Whether a text holds an e-mail address or one of the names. A Latin name must stand by
+    /// itself, so that Ann is not found in planning.
     pub(crate) fn tell(&self, text: &str) -> bool {
         if text.contains('@') {
             return true;
         }
         let text = text.to_lowercase();
-        self.0.iter().any(|name| text.contains(name))
+        self.0.iter().any(|name| {
+            let mut places = text.match_indices(name.as_str());
+            places.any(|(at, found)| !name.is_ascii() || stands_alone(&text, at, at + found.len()))
+        })
     }
+}
+
+fn stands_alone(text: &str, from: usize, to: usize) -> bool {
+    let before = text[..from].chars().next_back();
+    let after = text[to..].chars().next();
+    !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)
 }
 
 /// Redacts every string inside a JSON value, and every key that may be content:

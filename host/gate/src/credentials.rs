@@ -69,15 +69,48 @@ pub fn find_credential(text: &[u8]) -> Option<CredentialShape> {
 
 /// Whether JSON text might hold a credential, as a key or as a value, in any spelling that
 /// JSON allows. False says no for certain; true means that someone must parse it.
+///
+/// Keys are compared without their separators, so a separator may stand between any two letters.
 pub(crate) fn may_hold_credential(json: &[u8]) -> bool {
     static HINTS: LazyLock<Regex> = LazyLock::new(|| {
-        compile(concat!(
-            r"(?i:pass|pwd|secret|token|otp|private|credential|api.?key|access.?key|signing.?key|recovery|backup|mnemonic|seed|jwt|phone|mfa|webauthn|pseudonym|federated|hash|id.?token)",
-            r"|\$[A-Za-z0-9-]{1,16}\$|\{[A-Z0-9_-]{3,16}\}|-----BEGIN|eyJ|exeat_|\\u",
-        ))
+        let words = KEY_HINTS.map(|word| {
+            let letters: Vec<String> = word.chars().map(String::from).collect();
+            letters.join(SEPARATOR)
+        });
+        compile(&format!(r"(?i:{})|{VALUE_HINTS}", words.join("|")))
     });
     HINTS.is_match(json)
 }
+
+/// One of these is in every key that names a credential, or something that never leaves.
+const KEY_HINTS: [&str; 20] = [
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "otp",
+    "private",
+    "credential",
+    "apikey",
+    "accesskey",
+    "signingkey",
+    "recovery",
+    "backup",
+    "mnemonic",
+    "seed",
+    "jwt",
+    "phone",
+    "mfa",
+    "webauthn",
+    "pseudonym",
+    "hash",
+];
+/// What may stand between two letters of a key's word: anything but letters, digits and the
+/// quotes that end the key.
+const SEPARATOR: &str = r#"[^A-Za-z0-9"]*"#;
+/// How values that are credentials begin, also where JSON escapes the rest; and the Kelvin sign,
+/// whose lower case is a `k`.
+const VALUE_HINTS: &str = r"\$[A-Za-z0-9-]{1,16}\$|\{[A-Z0-9_-]{3,16}\}|-----BEGIN|eyJ|exeat_|\\[u\x22]|(?i:id[^A-Za-z0-9\x22]*token)|\xE2\x84\xAA";
 
 /// Whether a key's name says that its value is a credential: `password`, `clientSecret`,
 /// `refresh_token`, `totp`, `privateKey`, … but not `passport`, `secretary` or `tokenizer`.
@@ -132,21 +165,27 @@ const INSIDE: [&str; 15] = [
 ];
 
 /// Endings that do.
-const ENDINGS: [&str; 3] = ["token", "secret", "pwd"];
+const ENDINGS: [&str; 5] = ["token", "tokens", "secret", "secrets", "pwd"];
 
-/// The words of a name in snake, kebab, dotted, spaced or camel case, in lower case.
+/// The words of a name in snake, kebab, dotted, spaced or camel case, in lower case: `APITokens`
+/// is `api` and `tokens`.
 fn words(name: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
-    let mut after_lower = false;
-    for c in name.chars() {
-        if !c.is_alphanumeric() || (c.is_uppercase() && after_lower) {
+    let mut previous = ' ';
+    let mut rest = name.chars().peekable();
+    while let Some(c) = rest.next() {
+        let after_lower = c.is_uppercase() && (previous.is_lowercase() || previous.is_numeric());
+        let ends_acronym = c.is_uppercase()
+            && previous.is_uppercase()
+            && rest.peek().is_some_and(|next| next.is_lowercase());
+        if !c.is_alphanumeric() || after_lower || ends_acronym {
             words.extend((!word.is_empty()).then(|| std::mem::take(&mut word)));
         }
         if c.is_alphanumeric() {
             word.extend(c.to_lowercase());
         }
-        after_lower = c.is_lowercase() || c.is_numeric();
+        previous = c;
     }
     words.extend((!word.is_empty()).then_some(word));
     words
@@ -155,6 +194,7 @@ fn words(name: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::catalog;
 
     #[test]
     fn credentials_are_known_by_their_shape() {
@@ -238,6 +278,13 @@ mod tests {
             "recovery_codes",
             "authtoken",
             "db pwd",
+            "APITokens",
+            "OTPCode",
+            "to-ken",
+            "Access  Key",
+            "API - Key",
+            "p a s s w o r d",
+            "pass....word",
         ] {
             assert!(is_credential_key(key), "{key}");
             assert!(may_hold_credential(key.as_bytes()), "{key}");
@@ -252,6 +299,26 @@ mod tests {
             "keyboard",
         ] {
             assert!(!is_credential_key(key), "{key}");
+        }
+    }
+
+    proptest::proptest! {
+        /// The hint may not miss a key that the key rules know, however it is spelt.
+        #[test]
+        fn no_spelling_of_a_key_escapes_the_hint(
+            word in proptest::sample::select(
+                WORDS.into_iter().chain(INSIDE).chain(catalog().never_names().map(|(name, _)| name)).collect::<Vec<_>>()
+            ),
+            separators in proptest::collection::vec("[-_. :\"\\\\é]{0,3}", 24),
+            upper in proptest::collection::vec(proptest::bool::ANY, 24),
+        ) {
+            let spelt: String = word.chars().zip(&separators).zip(&upper)
+                .map(|((c, separator), upper)| if *upper { format!("{separator}{}", c.to_uppercase()) } else { format!("{separator}{c}") })
+                .collect();
+            let json = serde_json::json!({ spelt.as_str(): 1 }).to_string();
+            if is_credential_key(&spelt) || catalog().never(&spelt).is_some() {
+                proptest::prop_assert!(may_hold_credential(json.as_bytes()), "{json}");
+            }
         }
     }
 }

@@ -346,7 +346,16 @@ mod tests {
         let reads: Vec<&str> = gate.reads().iter().map(|field| field.name.as_str()).collect();
         assert_eq!(
             reads,
-            ["user_id", "custom_attributes", "email", "username", "name"]
+            [
+                "user_id",
+                "custom_attributes",
+                "email",
+                "username",
+                "name",
+                "given_name",
+                "family_name",
+                "nickname"
+            ]
         );
         let batch = raw(&[
             ("user_id", ColumnType::Utf8, texts(&["usr_1"])),
@@ -358,6 +367,9 @@ mod tests {
             ("email", ColumnType::Utf8, texts(&["a@example.com"])),
             ("username", ColumnType::Utf8, texts(&["anita_s"])),
             ("name", ColumnType::Utf8, texts(&["Anita Singh"])),
+            ("given_name", ColumnType::Utf8, texts(&["Anita"])),
+            ("family_name", ColumnType::Utf8, texts(&["Singh"])),
+            ("nickname", ColumnType::Utf8, texts(&["Ann"])),
         ]);
         let released = gate.release(batch).unwrap();
         assert_eq!(

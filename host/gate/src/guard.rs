@@ -20,6 +20,15 @@ use crate::scrub::scrub;
 /// Longest name of an output column, in bytes.
 const MAX_NAME_BYTES: usize = 128;
 
+/// Columns that a plan may put out: each costs every row of every batch.
+const MAX_COLUMNS: usize = 1_000;
+
+/// Bytes of all constants of a plan together: each stands in every row of every batch.
+const MAX_CONSTANT_BYTES: usize = 16 << 10;
+
+/// What an array of one value takes besides the value, at most.
+const ARRAY_OVERHEAD_BYTES: usize = 512;
+
 /// How many bytes of a file are looked at again together with the next ones, so that nothing
 /// hides across the border of two chunks.
 const OVERLAP_BYTES: usize = 1024;
@@ -61,6 +70,14 @@ pub enum GuardError {
     BadName {
         /// Place in the plan, from 0.
         index: usize,
+    },
+    /// A plan puts out more than one may.
+    #[error("the output has more than {most} {what}")]
+    TooLarge {
+        /// Of what there is too much.
+        what: &'static str,
+        /// How much there may be.
+        most: usize,
     },
     /// A value has the shape of a credential.
     #[error("the output holds what looks like a credential ({shape:?}) in {place}")]
@@ -111,6 +128,22 @@ impl OutputGuard {
     /// A name that never leaves, that cannot stand in a file or that stands there twice; a
     /// credential in a constant; a passed column that is not there.
     pub fn new(input: &[ColumnSpec], columns: Vec<ShapedColumn>) -> Result<Self, GuardError> {
+        if columns.len() > MAX_COLUMNS {
+            return Err(GuardError::TooLarge {
+                what: "columns",
+                most: MAX_COLUMNS,
+            });
+        }
+        let constants = columns.iter().map(|column| match column {
+            ShapedColumn::Constant { value, .. } => value.get_array_memory_size(),
+            _ => 0,
+        });
+        if constants.sum::<usize>() > MAX_CONSTANT_BYTES + columns.len() * ARRAY_OVERHEAD_BYTES {
+            return Err(GuardError::TooLarge {
+                what: "bytes of constants",
+                most: MAX_CONSTANT_BYTES,
+            });
+        }
         let mut names = HashSet::new();
         let mut schema = Vec::with_capacity(columns.len());
         for (index, column) in columns.iter().enumerate() {
@@ -263,13 +296,16 @@ fn check_json(spec: &ColumnSpec, texts: &StringArray) -> Result<(), GuardError> 
                 place: place(spec, row),
             });
         }
-        if suppressed.credential_values > 0 {
-            let shape = find_credential(text.as_bytes()).unwrap_or(CredentialShape::PasswordHash);
+        // The text itself, too: of a key that stands twice, the value that was parsed is the last.
+        let raw = find_credential(text.as_bytes());
+        if suppressed.credential_values > 0 || raw.is_some() {
+            let shape = raw.unwrap_or(CredentialShape::PasswordHash);
             return Err(GuardError::Credential {
                 shape,
                 place: place(spec, row),
             });
         }
+        check_keys(text.as_bytes())?;
     }
     Ok(())
 }
@@ -315,23 +351,29 @@ impl BytesGuard {
 }
 
 fn check_bytes(file: &str, bytes: &[u8]) -> Result<(), GuardError> {
-    static NEVER_KEYS: LazyLock<Regex> = LazyLock::new(|| {
-        let names: Vec<String> = catalog()
-            .never_names()
-            .map(|(name, _)| regex::escape(name))
-            .collect();
-        Regex::new(&format!(r#"(?-u)"({})"[ \t\r\n]*:"#, names.join("|"))).expect("names are escaped")
-    });
-    if let Some(shape) = find_credential(bytes) {
-        return Err(GuardError::Credential {
+    match find_credential(bytes) {
+        Some(shape) => Err(GuardError::Credential {
             shape,
             place: format!("the file {file}"),
-        });
+        }),
+        None => check_keys(bytes),
     }
-    if let Some(name) = NEVER_KEYS.captures(bytes).and_then(|found| found.get(1)) {
-        let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
-        let why = catalog().never(&name).unwrap_or_default().to_owned();
-        return Err(GuardError::NeverName { name, why });
+}
+
+/// Looks for JSON keys that are, in any spelling, the name of something that never leaves.
+fn check_keys(bytes: &[u8]) -> Result<(), GuardError> {
+    static KEYS: LazyLock<Regex> = LazyLock::new(|| {
+        let pattern = r#"(?-u)"([^"\\\x00-\x1f]{1,64})"[ \t\r\n]*:"#;
+        Regex::new(pattern).expect("the pattern is tested")
+    });
+    for found in KEYS.captures_iter(bytes) {
+        let name = String::from_utf8_lossy(&found[1]);
+        if let Some(why) = catalog().never(&name) {
+            return Err(GuardError::NeverName {
+                name: name.into_owned(),
+                why: why.to_owned(),
+            });
+        }
     }
     Ok(())
 }
@@ -418,6 +460,34 @@ mod tests {
             .map(|column| column.name.as_str())
             .collect();
         assert_eq!(names, ["source", "id"]);
+    }
+
+    #[test]
+    fn a_plan_that_would_flood_every_row_is_refused() {
+        let value: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(1 << 20)]));
+        let constant = ShapedColumn::Constant {
+            spec: spec("x", ColumnType::Utf8),
+            value,
+        };
+        assert!(matches!(
+            OutputGuard::new(&[], vec![constant]),
+            Err(GuardError::TooLarge { .. })
+        ));
+        let many = (0..1_001).map(|n| ShapedColumn::Computed(spec(&format!("c{n}"), ColumnType::Int64)));
+        assert!(matches!(
+            OutputGuard::new(&[], many.collect()),
+            Err(GuardError::TooLarge { .. })
+        ));
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_hides_no_credential() {
+        let guard = OutputGuard::new(&[], computed("extra", ColumnType::Json)).unwrap();
+        let twice: ArrayRef = Arc::new(StringArray::from(vec![r#"{"a":"otpauth://totp/x","a":"y"}"#]));
+        assert!(matches!(
+            guard.admit(input(1), vec![twice], None),
+            Err(GuardError::Credential { .. })
+        ));
     }
 
     #[test]

@@ -10,7 +10,8 @@ use crate::catalog::catalog;
 use crate::credentials::{find_credential, is_credential_key, may_hold_credential};
 
 /// JSON text without what looks like a credential; nothing where it is not JSON at all.
-/// Text that holds nothing suspicious is handed back as it came.
+/// Text that holds nothing suspicious is handed back as it came. Any other is written anew: a
+/// member whose key stands twice is looked at once, so only what was looked at may leave.
 pub(crate) fn scrub_text<'a>(json: &'a str, suppressed: &mut Suppressed) -> Option<Cow<'a, str>> {
     if !may_hold_credential(json.as_bytes()) {
         if serde_json::from_str::<IgnoredAny>(json).is_ok() {
@@ -23,15 +24,7 @@ pub(crate) fn scrub_text<'a>(json: &'a str, suppressed: &mut Suppressed) -> Opti
         suppressed.invalid_json += 1;
         return None;
     };
-    let before = *suppressed;
-    if !scrub(&mut value, suppressed) {
-        return None;
-    }
-    Some(if *suppressed == before {
-        Cow::Borrowed(json)
-    } else {
-        Cow::Owned(value.to_string())
-    })
+    scrub(&mut value, suppressed).then(|| Cow::Owned(value.to_string()))
 }
 
 /// Takes credentials out of a value; false where the value itself is one.
@@ -88,8 +81,15 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_stands_twice_hides_nothing() {
+        let hash = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
+        let (text, _) = scrubbed(&format!(r#"{{"note":"{hash}","note":"my token"}}"#));
+        assert_eq!(text.as_deref(), Some(r#"{"note":"my token"}"#));
+    }
+
+    #[test]
     fn what_is_clean_keeps_its_bytes_and_what_is_not_json_is_dropped() {
-        let clean = r#"{ "a" : 1.0, "passport": "P1" }"#;
+        let clean = r#"{ "a" : 1.0, "country": "P1" }"#;
         assert_eq!(scrubbed(clean), (Some(clean.to_owned()), Suppressed::default()));
         assert_eq!(scrubbed("{\"a\":1}\n{\"b\":2}").0, None);
         assert_eq!(scrubbed("{\"password\":").1.invalid_json, 1);

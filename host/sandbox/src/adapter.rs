@@ -17,6 +17,12 @@ use crate::{JobContext, OfferedColumn};
 /// Longest file name, in bytes.
 const MAX_FILE_NAME_BYTES: usize = 100;
 
+/// Files of one export.
+const MAX_FILES: usize = 100_000;
+
+/// Chunks and side lines of one call: each is looked at on its own.
+const MAX_PIECES_PER_CALL: usize = 65_536;
+
 /// A file that goes beside the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SideFile {
@@ -231,6 +237,11 @@ impl AdapterSession {
 
     /// Every row is written, dropped or rejected; every file has a name; nothing leaves that may not.
     fn check(&mut self, sequence: u64, rows: u32, encoded: abi::Encoded) -> Result<EncodedBatch, Cause> {
+        if encoded.chunks.len() > MAX_PIECES_PER_CALL || encoded.side_lines.len() > MAX_PIECES_PER_CALL {
+            return Err(Cause::GuestFault(
+                "it returns its output in too many pieces".to_owned(),
+            ));
+        }
         let rejected = rejected_rows(&encoded.rejects, rows as usize)
             .map_err(Cause::GuestFault)?
             .len() as u64;
@@ -251,13 +262,17 @@ impl AdapterSession {
             .into_iter()
             .map(|line| self.check_line(line))
             .collect::<Result<_, _>>()?;
+        for (field, reason, _) in &encoded.losses {
+            BytesGuard::default().check("the list of losses", field.as_bytes())?;
+            BytesGuard::default().check("the list of losses", reason.as_bytes())?;
+        }
         let cut = |text: String| printable(&text, self.limits.message_bytes);
         let losses = encoded.losses.into_iter().take(self.limits.rejects_per_batch);
         Ok(EncodedBatch {
             chunks,
             written,
             dropped,
-            rejects: checked_rejects(&self.plugin, sequence, encoded.rejects, self.limits),
+            rejects: checked_rejects(&self.plugin, sequence, encoded.rejects, self.limits)?,
             rejected,
             losses: losses
                 .map(|(field, reason, rows)| Loss {
@@ -277,6 +292,9 @@ impl AdapterSession {
                     return Err(Cause::GuestFault(
                         "it begins a file whose name or media type cannot be".to_owned(),
                     ));
+                }
+                if self.file_names.len() == MAX_FILES {
+                    return Err(Cause::GuestFault("it begins too many files".to_owned()));
                 }
                 if !self.file_names.insert(name.clone()) {
                     return Err(Cause::GuestFault(format!("it begins the file {name} twice")));

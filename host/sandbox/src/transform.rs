@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use arrow_array::BooleanArray;
-use exeat_gate::{ColumnSpec, OutputGuard, Schema, ShapedBatch, ShapedColumn};
+use exeat_gate::{BytesGuard, ColumnSpec, OutputGuard, Schema, ShapedBatch, ShapedColumn};
 
 use crate::abi::v0_1::{Guest, Job};
 use crate::abi::{self, OutputColumn};
@@ -240,7 +240,7 @@ impl TransformSession {
         let all_stay = keep.iter().all(|kept| *kept);
         let keep = (!all_stay).then(|| BooleanArray::from(keep));
         let batch = self.guard.admit(input, computed, keep.as_ref())?;
-        let rejects = self.rejects(sequence, output.rejects);
+        let rejects = checked_rejects(&self.plugin, sequence, output.rejects, self.limits)?;
         Ok(Transformed {
             batch,
             dropped,
@@ -248,32 +248,31 @@ impl TransformSession {
             rejected: rejected.len() as u64,
         })
     }
-
-    fn rejects(&self, sequence: u64, rejects: Vec<abi::Reject>) -> Vec<Reject> {
-        checked_rejects(&self.plugin, sequence, rejects, self.limits)
-    }
 }
 
-/// The rejects of a batch that are kept, their texts cut to size.
+/// The rejects of a batch that are kept, their texts cut to size. They are written to a file, so
+/// they are looked through like everything that leaves.
 pub(crate) fn checked_rejects(
     plugin: &Plugin,
     batch: u64,
     rejects: Vec<abi::Reject>,
     limits: PluginLimits,
-) -> Vec<Reject> {
+) -> Result<Vec<Reject>, Cause> {
     let label = plugin.label();
-    let cut = |text: &str| printable(text, limits.message_bytes);
-    let kept = rejects
-        .into_iter()
-        .take(limits.rejects_per_batch)
-        .map(|reject| Reject {
+    let cut = |text: &str| -> Result<String, Cause> {
+        BytesGuard::default().check("the list of rejects", text.as_bytes())?;
+        Ok(printable(text, limits.message_bytes))
+    };
+    let kept = rejects.into_iter().take(limits.rejects_per_batch).map(|reject| {
+        Ok(Reject {
             plugin: label.clone(),
             batch,
             row: reject.row,
-            field: reject.field.map(|field| cut(&field)),
-            code: cut(&reject.code),
-            message: cut(&reject.message),
-        });
+            field: reject.field.as_deref().map(cut).transpose()?,
+            code: cut(&reject.code)?,
+            message: cut(&reject.message)?,
+        })
+    });
     kept.collect()
 }
 

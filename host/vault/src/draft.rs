@@ -71,6 +71,11 @@ impl Draft {
         manifest: &[u8],
     ) -> Result<(), VaultError> {
         let export = Vault::export(tenant, job_id)?;
+        // The manifest of an earlier attempt must never speak for the files of this one.
+        match self.store.delete(&export.clone().join(MANIFEST)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         for file in files {
             let name = file.name.as_str();
             self.store

@@ -12,6 +12,8 @@ use crate::time::{now_us, parse_instant};
 /// Longest text of a field, in bytes. Attributes may be as long as a line.
 const MAX_TEXT_BYTES: usize = 4_096;
 const MAX_GROUPS: usize = 1_000;
+/// Longest dotted path of a CSV title, in segments.
+const MAX_PATH_SEGMENTS: usize = 16;
 
 /// Members that Auth0's exports have and users here do not: read, not kept.
 const AUTH0_ONLY: [&str; 6] = [
@@ -31,6 +33,9 @@ const ALIASES: [(&str, &str); 2] = [
 
 /// Whether a member of this name, or a dotted path into one, can be imported.
 pub(super) fn is_member(title: &str) -> bool {
+    if title.split('.').count() > MAX_PATH_SEGMENTS {
+        return false;
+    }
     let root = title.split('.').next().unwrap_or(title);
     let derived = ["phone_last_four", "mfa_factor_count"];
     let ours = catalog().field(root).is_some() && !derived.contains(&root);
