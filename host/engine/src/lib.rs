@@ -5,8 +5,8 @@
 //!   (anyone's)       (422 or)        (sound)                    └── each stage on its own, bounded channels
 //! ```
 //!
-//! [`Engine`] is built once and passed down. A job is run by [`Engine::run_job`], whoever calls
-//! it: the server's [`worker`], or the command line.
+//! [`Engine`] is built once and passed down. A job runs the same way, whoever
+//! runs it: the server's [`worker`], or the command line.
 
 mod catalog;
 mod engine;
