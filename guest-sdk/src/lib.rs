@@ -55,7 +55,7 @@
 //!   reads and puts out. A column that is passed on or constant never enters the sandbox.
 //! - [`Row`], and handles such as [`Text`]: what it reads. [`Output`], [`Sink`]: where it writes.
 //! - [`Fault`]: the job cannot go on. [`Reject`]: this row cannot go out.
-//! - [`test`]: runs a plugin natively on rows given as JSON, or on a folder of golden cases.
+//! - [`mod@test`]: runs a plugin natively on rows given as JSON, or on a folder of golden cases.
 
 // The export macros name this crate from outside; its own bindings must find it too.
 extern crate self as exeat_sdk;

@@ -9,7 +9,7 @@
 //! | `GET /v1/fields`, `GET /v1/plugins` | any token |
 //! | `GET /healthz`, `GET /problems/{code}` | nobody |
 //!
-//! A handler gets its authorization as an argument: [`auth::Granted`] is made only of a valid
+//! A handler gets its authorization as an argument: `auth::Granted` is made only of a valid
 //! token with the scope that its type names.
 
 mod auth;
