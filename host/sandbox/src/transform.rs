@@ -92,12 +92,7 @@ impl TransformSession {
     ) -> Result<Self, OpenError> {
         let (mut store, guest) = plugin.instantiate(sandbox, limits)?;
         let key = crate::chain::plugin_key(job, plugin);
-        let job = Job {
-            id: &job.job_id,
-            snapshot_at_us: job.snapshot_at_us,
-            seed: job.seed,
-            pseudonym_key: &key,
-        };
+        let job = Job::of(job, &key);
         let plan = store
             .call(|store| guest.open_transform(store, &job, offered, config))
             .map_err(|cause| plugin.failure(None, None, cause))?

@@ -9,7 +9,7 @@ use super::{TransformOutput, TransformPlan, Values};
 use crate::lower::{Lowered, LoweredValues};
 use crate::plugin::PluginKind;
 use crate::store::{JobState, LogLevel};
-use crate::{OfferedColumn, SideFile};
+use crate::{JobContext, OfferedColumn, SideFile};
 
 use bindings::exeat::plugin::{log, types};
 use bindings::exports::exeat::plugin::{adapter, transform};
@@ -73,10 +73,10 @@ pub(crate) enum Guest {
 
 /// What a job tells a guest.
 pub(crate) struct Job<'a> {
-    pub(crate) id: &'a str,
-    pub(crate) snapshot_at_us: i64,
-    pub(crate) seed: u64,
-    pub(crate) pseudonym_key: &'a [u8],
+    id: &'a str,
+    snapshot_at_us: i64,
+    seed: u64,
+    pseudonym_key: &'a [u8],
 }
 
 impl Guest {
@@ -196,6 +196,16 @@ fn wrong_world() -> Fault {
 }
 
 impl<'a> Job<'a> {
+    /// What the plugin that has this key is told of the job.
+    pub(crate) fn of(job: &'a JobContext, pseudonym_key: &'a [u8; 32]) -> Self {
+        Self {
+            id: &job.job_id,
+            snapshot_at_us: job.snapshot_at_us,
+            seed: job.seed,
+            pseudonym_key,
+        }
+    }
+
     fn lower(&self) -> types::JobContext<'a> {
         types::JobContext {
             job_id: self.id,
