@@ -47,6 +47,22 @@ pub const STREAM_BEGUN: &str = "user.stream_begun";
 pub const STREAM: &str = "user.stream";
 /// A file of an export was downloaded.
 pub const DOWNLOAD: &str = "user.bulk_export_download";
+/// A plugin was uploaded.
+pub const PLUGIN_UPLOADED: &str = "plugin.uploaded";
+/// A plugin passed its admission.
+pub const PLUGIN_ADMITTED: &str = "plugin.admitted";
+/// A plugin did not pass its admission.
+pub const PLUGIN_REFUSED: &str = "plugin.refused";
+/// A plugin was switched on.
+pub const PLUGIN_ENABLED: &str = "plugin.enabled";
+/// A plugin was switched off.
+pub const PLUGIN_DISABLED: &str = "plugin.disabled";
+/// A plugin was switched off because it misbehaved.
+pub const PLUGIN_QUARANTINED: &str = "plugin.quarantined";
+/// A plugin was deleted.
+pub const PLUGIN_DELETED: &str = "plugin.deleted";
+/// The limits of a plugin, or of all plugins of a tenant, were set or removed.
+pub const PLUGIN_LIMITS_SET: &str = "plugin.limits_set";
 
 impl Directory {
     /// Records a fact that stands on its own.

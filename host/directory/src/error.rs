@@ -31,6 +31,9 @@ pub enum DirectoryError {
     /// A tenant cannot have this name.
     #[error("a tenant's name is 1 to 64 lower-case letters, digits and hyphens")]
     TenantName,
+    /// A version is not a semantic version.
+    #[error("a plugin's version is a semantic version, such as 1.2.0")]
+    PluginVersion,
     /// What a column holds is not what it must hold: someone else wrote to the database.
     #[error("the database holds something unexpected in {0}")]
     Corrupt(&'static str),

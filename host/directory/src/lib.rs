@@ -2,7 +2,7 @@
 //!
 //! [`Directory`] is one SQLite database in one folder. [`Directory::snapshot`] reads the users of
 //! a tenant as one consistent state, straight into columns; [`Directory::write_users`] fills it.
-//! Everything else is small rows: [`jobs`], [`tokens`], [`audit`].
+//! Everything else is small rows: [`jobs`], [`plugins`], [`tokens`], [`audit`].
 
 pub mod audit;
 mod error;
@@ -10,6 +10,7 @@ pub mod filter;
 pub mod generate;
 pub mod import;
 pub mod jobs;
+pub mod plugins;
 mod record;
 mod source;
 mod sqlite;

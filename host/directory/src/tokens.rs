@@ -31,11 +31,23 @@ pub enum Scope {
     /// See exports and download their files.
     #[serde(rename = "read:exports")]
     ReadExports,
+    /// See plugins, their logs and their metrics.
+    #[serde(rename = "read:plugins")]
+    ReadPlugins,
+    /// Upload, enable, disable, limit and delete plugins.
+    #[serde(rename = "manage:plugins")]
+    ManagePlugins,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::ReadUsers, Self::CreateExports, Self::ReadExports];
+    pub const ALL: [Self; 5] = [
+        Self::ReadUsers,
+        Self::CreateExports,
+        Self::ReadExports,
+        Self::ReadPlugins,
+        Self::ManagePlugins,
+    ];
 
     /// As it is written.
     pub fn name(self) -> &'static str {
@@ -43,13 +55,17 @@ impl Scope {
             Self::ReadUsers => "read:users",
             Self::CreateExports => "create:exports",
             Self::ReadExports => "read:exports",
+            Self::ReadPlugins => "read:plugins",
+            Self::ManagePlugins => "manage:plugins",
         }
     }
 }
 
 /// There is no such scope.
 #[derive(Debug, Error)]
-#[error("there is no scope \"{0}\"; there are read:users, create:exports and read:exports")]
+#[error(
+    "there is no scope \"{0}\"; there are read:users, create:exports, read:exports, read:plugins and manage:plugins"
+)]
 pub struct UnknownScope(String);
 
 impl FromStr for Scope {
@@ -223,4 +239,35 @@ impl Directory {
 
 fn hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scope_is_understood_as_it_is_written_and_named_where_one_is_not() {
+        let unknown = "write:users".parse::<Scope>().unwrap_err().to_string();
+        for scope in Scope::ALL {
+            assert_eq!(scope.name().parse::<Scope>().unwrap(), scope);
+            assert_eq!(serde_json::json!(scope), scope.name());
+            assert!(unknown.contains(scope.name()), "{}", scope.name());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_keeps_the_scopes_that_it_was_made_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(folder.path()).await.unwrap();
+        let (tenant, _) = directory.ensure_tenant("acme").await.unwrap();
+        let before = BTreeSet::from([Scope::ReadUsers, Scope::CreateExports, Scope::ReadExports]);
+        for scopes in [before, Scope::ALL.into_iter().collect()] {
+            let token = directory
+                .create_token(&tenant, "watcher", &scopes, None)
+                .await
+                .unwrap();
+            let bearer = directory.authenticate(&token.secret).await.unwrap().unwrap();
+            assert_eq!(bearer.scopes, scopes);
+        }
+    }
 }

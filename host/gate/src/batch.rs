@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array as _, RecordBatch, StringArray};
 use serde::Serialize;
 
 use crate::schema::{ColumnSpec, Schema, arrow_schema};
@@ -38,6 +38,7 @@ impl RawBatch {
 pub struct ReleasedBatch {
     pub(crate) schema: Schema,
     pub(crate) columns: RecordBatch,
+    pub(crate) user_ids: Option<StringArray>,
     pub(crate) evidence: Evidence,
 }
 
@@ -60,6 +61,8 @@ impl ReleasedBatch {
 pub struct ShapedBatch {
     pub(crate) schema: Schema,
     pub(crate) columns: RecordBatch,
+    /// Whose rows they are, for the list of rejects. No plugin and no encoder sees it.
+    pub(crate) user_ids: Option<StringArray>,
 }
 
 impl ShapedBatch {
@@ -68,7 +71,14 @@ impl ShapedBatch {
         Self {
             schema: released.schema,
             columns: released.columns,
+            user_ids: released.user_ids,
         }
+    }
+
+    /// The user whose row this is, whether or not the column is part of the export.
+    pub fn user_id(&self, row: usize) -> Option<&str> {
+        let ids = self.user_ids.as_ref()?;
+        (row < ids.len() && ids.is_valid(row)).then(|| ids.value(row))
     }
 
     /// Number of rows.

@@ -13,6 +13,9 @@ use crate::credentials::find_credential;
 use crate::schema::{ColumnSpec, ColumnType, Schema};
 use crate::scrub::{scrub, scrub_text};
 
+/// The field that tells rows apart.
+const USER_ID: &str = "user_id";
+
 /// Lets go of the columns that a job may have, cleaned; everything else stays behind.
 #[derive(Clone, Debug)]
 pub struct Gate {
@@ -51,10 +54,12 @@ impl Gate {
         &self.released
     }
 
-    /// The fields that a source must read: those that leave, and, to anonymize, those that tell
-    /// who a row is about, so that they can be found in other values.
+    /// The fields that a source must read: those that leave; the user's id, so that a rejected row
+    /// can be named; and, to anonymize, those that tell who a row is about, so that they can be
+    /// found in other values.
     pub fn reads(&self) -> Vec<&'static Field> {
         let mut reads = self.released.clone();
+        reads.extend(catalog().field(USER_ID).filter(|_| !self.releases(USER_ID)));
         let hides = self
             .released
             .iter()
@@ -87,9 +92,11 @@ impl Gate {
         let unplanned = |column: &&ColumnSpec| planned.iter().all(|field| field.name != column.name);
         suppressed.columns += raw.schema.iter().filter(unplanned).count() as u64;
         let columns = record_batch(&self.schema, columns, raw.rows())?;
+        let user_ids = raw.columns.column_by_name(USER_ID);
         Ok(ReleasedBatch {
             schema: Arc::clone(&self.schema),
             columns,
+            user_ids: user_ids.and_then(|ids| ids.as_any().downcast_ref().cloned()),
             evidence,
         })
     }

@@ -192,7 +192,7 @@ impl OutputGuard {
     /// A computed column that holds a credential, or that does not fit the plan.
     pub fn admit(
         &self,
-        input: ShapedBatch,
+        input: &ShapedBatch,
         computed: Vec<ArrayRef>,
         keep: Option<&BooleanArray>,
     ) -> Result<ShapedBatch, GuardError> {
@@ -211,13 +211,18 @@ impl OutputGuard {
             });
         }
         let mut columns = record_batch(&self.schema, columns, rows).map_err(|_| GuardError::Columns)?;
+        let mut user_ids = input.user_ids.clone();
         if let Some(keep) = keep {
             columns =
                 arrow_select::filter::filter_record_batch(&columns, keep).map_err(|_| GuardError::Columns)?;
+            let kept = user_ids.map(|ids| arrow_select::filter::filter(&ids, keep));
+            let kept = kept.transpose().map_err(|_| GuardError::Columns)?;
+            user_ids = kept.and_then(|ids| ids.as_any().downcast_ref().cloned());
         }
         Ok(ShapedBatch {
             schema: Arc::clone(&self.schema),
             columns,
+            user_ids,
         })
     }
 }
@@ -400,7 +405,11 @@ mod tests {
             (0..rows).map(|n| format!("usr_{n}")),
         ));
         let columns = record_batch(&schema, vec![ids], rows).unwrap();
-        ShapedBatch { schema, columns }
+        ShapedBatch {
+            schema,
+            columns,
+            user_ids: None,
+        }
     }
 
     #[test]
@@ -415,7 +424,7 @@ mod tests {
     fn a_credential_in_a_computed_column_is_caught() {
         let guard = OutputGuard::new(&[], computed("note", ColumnType::Utf8)).unwrap();
         let invented: ArrayRef = Arc::new(StringArray::from(vec!["fine", "otpauth://totp/x"]));
-        let error = guard.admit(input(2), vec![invented], None).unwrap_err();
+        let error = guard.admit(&input(2), vec![invented], None).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the output holds what looks like a credential (OtpUri) in column \"note\", row 1 of the batch"
@@ -427,12 +436,12 @@ mod tests {
         let guard = OutputGuard::new(&[], computed("extra", ColumnType::Json)).unwrap();
         let key: ArrayRef = Arc::new(StringArray::from(vec![r#"{"a":{"refresh_token":"x"}}"#]));
         assert!(matches!(
-            guard.admit(input(1), vec![key], None),
+            guard.admit(&input(1), vec![key], None),
             Err(GuardError::CredentialKey { .. })
         ));
         let broken: ArrayRef = Arc::new(StringArray::from(vec!["{\"a\":"]));
         assert!(matches!(
-            guard.admit(input(1), vec![broken], None),
+            guard.admit(&input(1), vec![broken], None),
             Err(GuardError::NotJson { .. })
         ));
     }
@@ -452,7 +461,7 @@ mod tests {
         ];
         let guard = OutputGuard::new(&[spec("user_id", ColumnType::Utf8)], columns).unwrap();
         let keep = BooleanArray::from(vec![false, true]);
-        let shaped = guard.admit(input(2), Vec::new(), Some(&keep)).unwrap();
+        let shaped = guard.admit(&input(2), Vec::new(), Some(&keep)).unwrap();
         assert_eq!(shaped.rows(), 1);
         let names: Vec<&str> = shaped
             .schema()
@@ -485,7 +494,7 @@ mod tests {
         let guard = OutputGuard::new(&[], computed("extra", ColumnType::Json)).unwrap();
         let twice: ArrayRef = Arc::new(StringArray::from(vec![r#"{"a":"otpauth://totp/x","a":"y"}"#]));
         assert!(matches!(
-            guard.admit(input(1), vec![twice], None),
+            guard.admit(&input(1), vec![twice], None),
             Err(GuardError::Credential { .. })
         ));
     }

@@ -43,6 +43,7 @@ mod catalog;
 mod credentials;
 mod gate;
 mod guard;
+mod redact;
 mod schema;
 mod scrub;
 mod selection;
@@ -52,5 +53,6 @@ pub use catalog::{Anonymized, Classification, Column, Field, FieldCatalog, Field
 pub use credentials::{CredentialShape, find_credential, is_credential_key};
 pub use gate::{Gate, GateError};
 pub use guard::{BytesGuard, GuardError, OutputGuard, ShapedColumn};
+pub use redact::redact_text;
 pub use schema::{ColumnSpec, ColumnType, Schema};
 pub use selection::{FieldSelection, SelectionError};

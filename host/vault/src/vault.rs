@@ -39,6 +39,9 @@ pub enum VaultError {
     /// The store refused.
     #[error("the export cannot be stored: {}", root_cause(.0))]
     Store(#[from] object_store::Error),
+    /// The store of plugins refused.
+    #[error("the plugin cannot be stored: {}", root_cause(.0))]
+    Component(#[source] object_store::Error),
     /// A path segment is none.
     #[error("\"{0}\" cannot be a name in the vault")]
     Name(String),
