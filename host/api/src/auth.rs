@@ -31,6 +31,8 @@ needs! {
     ReadUsers: Some(Scope::ReadUsers);
     CreateExports: Some(Scope::CreateExports);
     ReadExports: Some(Scope::ReadExports);
+    ReadPlugins: Some(Scope::ReadPlugins);
+    ManagePlugins: Some(Scope::ManagePlugins);
 }
 
 /// The holder of a valid token with the scope `S`. Nothing else makes one.

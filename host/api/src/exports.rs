@@ -133,8 +133,11 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let Json(request) = body.map_err(body_problem)?;
     let actor = granted.actor();
-    app.engine.check(granted.tenant(), &actor, &request).await?;
-    let job = app.engine.queue(granted.tenant(), &actor, &request).await?;
+    let spec = app.engine.check(granted.tenant(), &actor, &request).await?;
+    let job = app
+        .engine
+        .queue(granted.tenant(), &actor, &request, &spec)
+        .await?;
     let location = HeaderValue::try_from(format!("/v1/exports/{}", job.job_id));
     let mut response = (StatusCode::ACCEPTED, Json(ExportView::of(&job))).into_response();
     if let Ok(location) = location {
@@ -143,7 +146,7 @@ pub(crate) async fn create(
     Ok(response)
 }
 
-fn body_problem(rejection: JsonRejection) -> Problem {
+pub(crate) fn body_problem(rejection: JsonRejection) -> Problem {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new("too-large", "the body is larger than 1 MiB"),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {

@@ -7,6 +7,10 @@
 //! | `GET /v1/exports/{id}/manifest`, `GET /v1/exports/{id}/files/{name}` | `read:exports` |
 //! | `GET /v1/users/stream` | `read:users` |
 //! | `GET /v1/fields`, `GET /v1/plugins` | any token |
+//! | `POST /v1/plugins?name=&version=`, 201 or 202 and `Location` | `manage:plugins` |
+//! | `DELETE /v1/plugins/{name}/{version}`, `POST …/enable`, `…/disable`, `…/dry-run` | `manage:plugins` |
+//! | `GET /v1/plugins/{name}`, `…/{version}`, `…/logs`, `…/metrics`, `GET /v1/plugin-limits/{name}` | `read:plugins` |
+//! | `PUT /v1/plugin-limits/{name}` | `manage:plugins` |
 //! | `GET /healthz`, `GET /problems/{code}` | nobody |
 //!
 //! A handler gets its authorization as an argument: `auth::Granted` is made only of a valid
@@ -15,6 +19,7 @@
 mod auth;
 mod exports;
 mod fields;
+mod plugins;
 mod problem;
 mod server;
 mod stream;

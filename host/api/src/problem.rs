@@ -19,6 +19,9 @@ pub(crate) struct Problem {
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// Why a component was refused: a code of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     /// Where in the request: a JSON pointer, and a place in the text there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pointer: Option<String>,
@@ -27,7 +30,7 @@ pub(crate) struct Problem {
 }
 
 /// Every code with its status, its title and what it means.
-const CODES: [(&str, u16, &str, &str); 19] = [
+const CODES: &[(&str, u16, &str, &str)] = &[
     (
         "unauthorized",
         401,
@@ -137,6 +140,66 @@ const CODES: [(&str, u16, &str, &str); 19] = [
         "The plugin needs a field that the request leaves out.",
     ),
     (
+        "plugin-not-usable",
+        409,
+        "The plugin cannot be used",
+        "The version is still being admitted, was refused, was disabled, or is quarantined because it broke down. Its owner can enable it again.",
+    ),
+    (
+        "plugin-refused",
+        422,
+        "The component is not admitted",
+        "The reason is a code of its own: too-large, not-wasm, core-module, invalid-wasm, feature-not-allowed, import-not-allowed, no-world, wrong-version, too-much-memory, too-large-table, too-complex, compile-failed, compile-time, compile-broke-down, wrong-world, describe-failed, invalid-description, invalid-config-schema, not-reproducible, name-mismatch or smoke-run-failed. exeat plugin check says the same, offline.",
+    ),
+    (
+        "version-exists",
+        409,
+        "The version exists with other bytes",
+        "A version of a plugin never changes. Upload the component as another version.",
+    ),
+    (
+        "too-many-versions",
+        409,
+        "The tenant has too many plugin versions",
+        "Delete those that no export needs any more.",
+    ),
+    (
+        "reserved-name",
+        422,
+        "The name is taken by a plugin that ships",
+        "Choose another name.",
+    ),
+    (
+        "too-many-uploads",
+        429,
+        "Too many uploads at once",
+        "Components are looked at and compiled one after the other. Try again in a minute.",
+    ),
+    (
+        "plugin-in-use",
+        409,
+        "An export uses the plugin",
+        "A version can be deleted when no export that is queued or running uses it.",
+    ),
+    (
+        "plugin-failed",
+        422,
+        "The plugin failed on the sample rows",
+        "The detail says how. In an export, this would fail the job.",
+    ),
+    (
+        "invalid-rows",
+        422,
+        "The sample rows are wrong",
+        "A row is a JSON object of fields that can leave (GET /v1/fields), each with a value of its type.",
+    ),
+    (
+        "limit-above-ceiling",
+        422,
+        "A limit cannot be set like this",
+        "A limit is more than 0 and at most the operator's ceiling.",
+    ),
+    (
         "conflict",
         422,
         "Parts of the request contradict each other",
@@ -166,6 +229,7 @@ impl Problem {
             code,
             detail: detail.into(),
             hint: None,
+            reason: None,
             pointer: None,
             offset: None,
         }
@@ -211,9 +275,11 @@ impl From<RequestError> for Problem {
             offset,
             detail,
             hint,
+            reason,
         } = error;
         Self {
             hint,
+            reason,
             pointer: Some(pointer),
             offset,
             ..Self::new(code, detail)

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::problem::Problem;
-use crate::{App, exports, fields, problem, stream};
+use crate::{App, exports, fields, plugins, problem, stream};
 
 const MAX_BODY_BYTES: usize = 1 << 20;
 
@@ -28,7 +28,27 @@ pub fn router(app: App) -> Router {
         .route("/v1/exports/{id}/files/{name}", get(exports::file))
         .route("/v1/users/stream", get(stream::stream))
         .route("/v1/fields", get(fields::fields))
-        .route("/v1/plugins", get(fields::plugins))
+        .route(
+            "/v1/plugins",
+            get(plugins::list)
+                .post(plugins::upload)
+                // The handler itself bounds the body, once there is room for it.
+                .layer(DefaultBodyLimit::disable()),
+        )
+        .route("/v1/plugins/{name}", get(plugins::versions))
+        .route(
+            "/v1/plugins/{name}/{version}",
+            get(plugins::get).delete(plugins::delete),
+        )
+        .route("/v1/plugins/{name}/{version}/enable", post(plugins::enable))
+        .route("/v1/plugins/{name}/{version}/disable", post(plugins::disable))
+        .route("/v1/plugins/{name}/{version}/dry-run", post(plugins::dry_run))
+        .route("/v1/plugins/{name}/{version}/logs", get(plugins::logs))
+        .route("/v1/plugins/{name}/{version}/metrics", get(plugins::metrics))
+        .route(
+            "/v1/plugin-limits/{name}",
+            get(plugins::limits).put(plugins::set_limits),
+        )
         .fallback(async || Problem::new("not-found", "there is no such resource"))
         .method_not_allowed_fallback(async || {
             Problem::new("method-not-allowed", "the resource has no such method")

@@ -6,24 +6,39 @@ use std::sync::Arc;
 use exeat_directory::audit::{AuditRecord, BULK_EXPORT_REFUSED};
 use exeat_directory::jobs::{Job, JobOrigin, new_job_id};
 use exeat_directory::{Directory, Tenant, now_us};
-use exeat_sandbox::Sandbox;
-use exeat_vault::Vault;
+use exeat_sandbox::compiler::Compiler;
+use exeat_sandbox::{CodeCache, PluginLimits, Sandbox, SandboxSetup};
+use exeat_vault::{ComponentStore, Vault};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::catalog::{PluginCatalog, PluginSummary};
 use crate::error::EngineError;
+use crate::registry::{PluginRegistry, PluginSummary};
 use crate::request::ExportRequest;
-use crate::spec::{ExportSpec, job_context};
+use crate::spec::{ExportSpec, ResolvedPlugins, job_context};
 use crate::stream::MAX_STREAMS;
+use crate::uploads::Uploads;
 
 /// Folder of the vault, in the data folder.
 const VAULT: &str = "vault";
+
+/// Folder of compiled plugins, in the data folder: a cache.
+const CODE: &str = "code";
+
+/// Folder of the components that were uploaded, in the data folder.
+const PLUGINS: &str = "plugins";
+
+/// File of the operator's ceiling for plugins' limits, in the data folder. It need not be there.
+const CEILING: &str = "plugin-ceiling.json";
+
+/// File of the key under which compiled code is trusted.
+const HOST_KEY: &str = "host.key";
 
 /// Directory, sandbox and vault, and what they do together.
 #[derive(Clone, Debug)]
 pub struct Engine {
     pub(crate) directory: Directory,
-    pub(crate) plugins: Arc<PluginCatalog>,
+    pub(crate) plugins: Arc<PluginRegistry>,
+    pub(crate) uploads: Arc<Uploads>,
     pub(crate) vault: Vault,
     pub(crate) queued: Arc<Notify>,
     pub(crate) streams: Arc<Semaphore>,
@@ -35,9 +50,17 @@ impl Engine {
     /// # Errors
     /// The folder, the database or the WebAssembly engine cannot be used.
     pub async fn open(data: &Path) -> Result<Self, EngineError> {
+        let directory = Directory::open(data).await?;
+        let plugins = PluginRegistry::new(
+            Sandbox::new(setup(data)?)?,
+            directory.clone(),
+            ComponentStore::local(&data.join(PLUGINS))?,
+            ceiling(&data.join(CEILING))?,
+        );
         Ok(Self {
-            directory: Directory::open(data).await?,
-            plugins: Arc::new(PluginCatalog::new(Sandbox::new()?)),
+            directory,
+            plugins: Arc::new(plugins),
+            uploads: Arc::default(),
             vault: Vault::local(&data.join(VAULT))?,
             queued: Arc::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
@@ -54,13 +77,13 @@ impl Engine {
         &self.vault
     }
 
-    /// Every plugin that jobs can use.
+    /// Every plugin that ships.
     ///
     /// # Errors
     /// A shipped plugin cannot be loaded.
     pub async fn plugins(&self) -> Result<Vec<PluginSummary>, EngineError> {
         let plugins = Arc::clone(&self.plugins);
-        blocking(move || plugins.list()).await
+        blocking(move || plugins.list_shipped()).await
     }
 
     /// Checks a request to the end: fields, filter, plugins, and what the plugins say to it. A
@@ -74,13 +97,13 @@ impl Engine {
         actor: &str,
         request: &ExportRequest,
     ) -> Result<ExportSpec, EngineError> {
-        let plugins = Arc::clone(&self.plugins);
-        let (request_to_check, job) = (request.clone(), job_context(tenant, "exp_check", now_us()));
-        let checked = blocking(move || {
-            let spec = ExportSpec::check(&request_to_check, &plugins)?;
-            spec.open(&plugins, &job)?;
+        let checked = async {
+            let spec = self.spec(tenant, request).await?;
+            let (to_open, job) = (spec.clone(), job_context(tenant, "exp_check", now_us()));
+            let sandbox = self.plugins.sandbox.clone();
+            blocking(move || Ok(to_open.open(&sandbox, &job).map(drop)?)).await?;
             Ok(spec)
-        });
+        };
         let checked = checked.await;
         if let Err(EngineError::Request(error)) = &checked {
             let detail = serde_json::json!({
@@ -97,7 +120,18 @@ impl Engine {
         checked
     }
 
-    /// Queues a checked request for the server's workers.
+    /// A checked request, all but what plugins have to say.
+    pub(crate) async fn spec(
+        &self,
+        tenant: &Tenant,
+        request: &ExportRequest,
+    ) -> Result<ExportSpec, EngineError> {
+        let plugins = ResolvedPlugins::find(&self.plugins, tenant, request).await?;
+        Ok(ExportSpec::check(request, plugins)?)
+    }
+
+    /// Queues a checked request for the server's workers. The plugins that it will use are those
+    /// that were checked, whatever is uploaded or shipped until then.
     ///
     /// # Errors
     /// The directory refused.
@@ -106,8 +140,9 @@ impl Engine {
         tenant: &Tenant,
         actor: &str,
         request: &ExportRequest,
+        spec: &ExportSpec,
     ) -> Result<Job, EngineError> {
-        let request = serde_json::to_string(request).unwrap_or_default();
+        let request = serde_json::to_string(&spec.pinned(request)).unwrap_or_default();
         let job = self
             .directory
             .create_job(tenant, &new_job_id(), JobOrigin::Server, actor, &request)
@@ -115,6 +150,38 @@ impl Engine {
         self.queued.notify_one();
         Ok(job)
     }
+}
+
+/// The sandbox of a data folder: code is compiled by processes of this program and kept beside
+/// the database.
+fn setup(data: &Path) -> Result<SandboxSetup, EngineError> {
+    let code = data.join(CODE);
+    let file = |path: &Path| {
+        let path = path.to_owned();
+        move |source| EngineError::File { path, source }
+    };
+    std::fs::create_dir_all(data).map_err(file(data))?;
+    Ok(SandboxSetup {
+        compiler: Compiler::this_program().map_err(file(data))?,
+        cache: Some(CodeCache::open(&code, &data.join(HOST_KEY)).map_err(file(&code))?),
+        metered: false,
+    })
+}
+
+/// The operator's ceiling: what the file says, and the built-in one for the rest.
+fn ceiling(file: &Path) -> Result<PluginLimits, EngineError> {
+    let cannot = |source| EngineError::File {
+        path: file.to_owned(),
+        source,
+    };
+    let json = match std::fs::read_to_string(file) {
+        Ok(json) => json,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(PluginLimits::CEILING),
+        Err(error) => return Err(cannot(error)),
+    };
+    let settings = serde_json::from_str(&json).map_err(|error| cannot(std::io::Error::other(error)))?;
+    let ceiling = PluginLimits::CEILING.with(&settings, &PluginLimits::CEILING);
+    ceiling.map_err(|error| cannot(std::io::Error::other(error)))
 }
 
 /// Runs something that blocks away from the runtime's threads.

@@ -21,6 +21,8 @@ pub struct RequestError {
     pub detail: String,
     /// What would be right.
     pub hint: Option<String>,
+    /// Why a component was not admitted, as a code of the sandbox's.
+    pub reason: Option<String>,
 }
 
 impl RequestError {
@@ -31,6 +33,7 @@ impl RequestError {
             offset: None,
             detail: detail.into(),
             hint: None,
+            reason: None,
         }
     }
 
@@ -58,11 +61,11 @@ pub enum EngineError {
     /// The sandbox cannot be set up.
     #[error(transparent)]
     Sandbox(#[from] exeat_sandbox::SandboxError),
-    /// A shipped plugin cannot be loaded: a fault of this build.
-    #[error("the shipped plugin {name} cannot be loaded")]
-    Shipped {
+    /// A plugin that was admitted, or ships, cannot be loaded: a fault of this host.
+    #[error("the plugin {name} cannot be loaded")]
+    Plugin {
         /// The plugin.
-        name: &'static str,
+        name: String,
         /// Why.
         #[source]
         source: Box<exeat_sandbox::LoadError>,
@@ -93,6 +96,12 @@ pub enum ExportFailure {
     /// A plugin failed.
     #[error(transparent)]
     Plugin(#[from] PluginFailure),
+    /// Too many plugins of other jobs are at work.
+    #[error("too many plugins of other exports are at work; try again in a moment")]
+    Busy,
+    /// Plugins rejected more rows than the request bears.
+    #[error("plugins rejected more than {0} rows, which is as many as this export skips")]
+    TooManyRejects(u64),
     /// Encoding failed.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -135,6 +144,8 @@ impl ExportFailure {
             Self::Source(_) => "source-failed",
             Self::Gate(_) => "gate-failed",
             Self::Plugin(_) => "plugin-failed",
+            Self::Busy => "busy",
+            Self::TooManyRejects(_) => "too-many-rejects",
             Self::Encode(_) | Self::Compress(_) => "encode-failed",
             Self::Vault(_) => "vault-failed",
             Self::Directory(_) => "directory-failed",

@@ -8,24 +8,27 @@
 //! [`Engine`] is built once and passed down. A job runs the same way, whoever
 //! runs it: the server's [`worker`], or the command line.
 
-mod catalog;
 mod engine;
 mod error;
 mod lock;
 mod pipeline;
+mod plugin_work;
 mod progress;
 mod recover;
+mod registry;
 mod request;
 mod run;
 mod spec;
 mod stream;
+mod uploads;
 pub mod worker;
 
-pub use catalog::PluginSummary;
 pub use engine::Engine;
 pub use error::{EngineError, ExportFailure, RequestError};
 pub use progress::{ProgressReport, ProgressWatch};
+pub use registry::{OwnPlugin, PluginMetrics, PluginSummary, Reason};
 pub use request::{ExportRequest, OnReject, PluginRequest};
 pub use run::{Completed, Destination};
 pub use spec::ExportSpec;
 pub use stream::UserStream;
+pub use uploads::{DryRun, DryRunOutcome, MAX_DRY_RUN_ROWS, Upload, UploadPlace, Uploaded};

@@ -16,8 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::ExportFailure;
 use crate::progress::ProgressWatch;
-use crate::request::OnReject;
-use crate::spec::{ExportSpec, Opened, Output};
+use crate::spec::{ExportSpec, Opened, Output, RejectPolicy};
 
 /// Batches or pieces that may wait between two stages.
 const IN_FLIGHT: usize = 2;
@@ -133,6 +132,7 @@ impl Pipeline {
             rendering: writer,
             compression: spec.compression,
             on_reject: spec.on_reject,
+            rejected: 0,
             progress,
             pieces: pieces_to,
             compressor: None,
@@ -214,7 +214,8 @@ enum Rendering {
 struct RenderStage {
     rendering: Rendering,
     compression: Compression,
-    on_reject: OnReject,
+    on_reject: RejectPolicy,
+    rejected: u64,
     progress: ProgressWatch,
     pieces: mpsc::Sender<Piece>,
     compressor: Option<Compressor>,
@@ -257,7 +258,7 @@ impl RenderStage {
         let left_out = shaped.dropped + shaped.rejected;
         done.rows.dropped += shaped.dropped;
         done.rows.rejected += shaped.rejected;
-        self.reject(shaped.rejects)?;
+        self.reject(shaped.rejects, shaped.rejected)?;
         let rows = shaped.batch.rows() as u64;
         match &mut self.rendering {
             Rendering::Encoder { encoder, .. } => {
@@ -296,7 +297,7 @@ impl RenderStage {
                 None => {}
             }
         }
-        self.reject(encoded.rejects)?;
+        self.reject(encoded.rejects, encoded.rejected)?;
         for chunk in encoded.chunks {
             match chunk {
                 Chunk::BeginFile { name, media_type } => {
@@ -316,13 +317,18 @@ impl RenderStage {
         Ok(())
     }
 
-    fn reject(&self, rejects: Vec<Reject>) -> Result<(), StageEnd> {
+    fn reject(&mut self, rejects: Vec<Reject>, rejected: u64) -> Result<(), StageEnd> {
+        self.rejected += rejected;
         for reject in rejects {
-            if self.on_reject == OnReject::Fail {
-                return Err(reject.into_failure().into());
+            match self.on_reject {
+                RejectPolicy::Fail => return Err(reject.into_failure().into()),
+                RejectPolicy::SkipUpTo(most) if self.rejected > most => {
+                    return Err(ExportFailure::TooManyRejects(most).into());
+                }
+                RejectPolicy::SkipUpTo(_) => {}
             }
             let line = serde_json::json!({
-                "plugin": reject.plugin, "batch": reject.batch, "row": reject.row,
+                "user_id": reject.user_id, "plugin": reject.plugin, "batch": reject.batch, "row": reject.row,
                 "field": reject.field, "code": reject.code, "message": reject.message,
             });
             self.send(Piece::Side {

@@ -32,14 +32,21 @@ pub struct ExportRequest {
     pub csv_formulas: Option<FormulaPolicy>,
     /// What happens when a plugin rejects a row: `fail` (default) or `skip`.
     pub on_reject: OnReject,
+    /// With `skip`: how many rejected rows the export bears; 10,000 if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_rejects: Option<u64>,
 }
 
 /// A plugin and its configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PluginRequest {
-    /// Name: `field-map` or `exeat/field-map`.
+    /// Name, and version if it is not to be the latest: `field-map`, `exeat/field-map`, `shout`,
+    /// `shout@0.1.0`.
     pub plugin: String,
+    /// `sha256:` and the hex digest of the component, to use no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// Its configuration: a JSON object.
     #[serde(default = "empty_object")]
     pub config: Value,

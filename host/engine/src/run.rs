@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
@@ -12,17 +12,17 @@ use exeat_directory::audit::{AuditRecord, BULK_EXPORT, BULK_EXPORT_FAILED};
 use exeat_directory::jobs::{Job, JobOrigin, JobState, Progress, new_job_id};
 use exeat_directory::{DirectoryError, Tenant, format_timestamp};
 use exeat_encode::Compression;
-use exeat_sandbox::{Chain, PluginUse};
+use exeat_sandbox::Chain;
 use exeat_vault::{Draft, ExportManifest, FileEntry, FileWriter, PluginEntry, Target, Vault};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::catalog::qualified;
 use crate::engine::Engine;
 use crate::error::{EngineError, ExportFailure};
 use crate::lock::JobLock;
 use crate::pipeline::{BesideFile, Piece, Pipeline, Tally};
+use crate::plugin_work::PluginWork;
 use crate::progress::ProgressWatch;
 use crate::request::ExportRequest;
 use crate::spec::{ExportSpec, Output, job_context};
@@ -87,7 +87,7 @@ impl Engine {
         let (vault, staging) = target.staging(&job_id)?;
         let staging = Staging(staging);
         let command = CommandRequest {
-            export: request.clone(),
+            export: spec.pinned(request),
             manifest: absolute(target.manifest()),
             staging: absolute(staging.0.clone()),
         };
@@ -118,9 +118,7 @@ impl Engine {
     ) -> Result<Completed, EngineError> {
         let request: ExportRequest =
             serde_json::from_str(&job.request).map_err(|_| DirectoryError::Corrupt("jobs.request"))?;
-        let plugins = Arc::clone(&self.plugins);
-        let spec = crate::engine::blocking(move || ExportSpec::check(&request, &plugins)).await;
-        let spec = match spec {
+        let spec = match self.spec(&job.tenant, &request).await {
             Ok(spec) => spec,
             Err(EngineError::Request(error)) => {
                 return Err(self
@@ -158,11 +156,17 @@ impl Engine {
         progress: &ProgressWatch,
         cancel: &CancellationToken,
     ) -> Result<Completed, EngineError> {
+        let plugin_work = Mutex::new(PluginWork::unopened(&spec));
         let written = tokio::select! {
-            written = self.attempt(job, &spec, vault, destination, progress, cancel) => written,
+            written = self.attempt(job, &spec, vault, destination, progress, cancel, &plugin_work) => written,
             () = cancel.cancelled() => Err(ExportFailure::Cancelled),
             never = self.note_progress(job, progress) => never,
         };
+        let plugin_work = plugin_work.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let failure = written.as_ref().err();
+        plugin_work
+            .note(&self.directory, &job.tenant, &job.job_id, &job.actor, failure)
+            .await;
         // From here on nobody can interrupt: an export is visible and recorded, or neither.
         let ended = match written {
             Ok(written) => self.complete(job, written, destination).await,
@@ -193,6 +197,7 @@ impl Engine {
     }
 
     /// One run of the job, up to files that nobody sees yet.
+    #[expect(clippy::too_many_arguments, reason = "all of what one run consists of")]
     async fn attempt(
         &self,
         job: &Job,
@@ -201,13 +206,15 @@ impl Engine {
         destination: &Destination,
         progress: &ProgressWatch,
         cancel: &CancellationToken,
+        plugin_work: &Mutex<PluginWork>,
     ) -> Result<Written, ExportFailure> {
         let snapshot = self.directory.snapshot(&job.tenant, &spec.filter).await?;
         let snapshot_at_us = snapshot.taken_at_us();
         let context = job_context(&job.tenant, &job.job_id, snapshot_at_us);
-        let (plugins, to_open) = (Arc::clone(&self.plugins), spec.clone());
-        let opened = tokio::task::spawn_blocking(move || to_open.open(&plugins, &context));
+        let (sandbox, to_open) = (self.plugins.sandbox.clone(), spec.clone());
+        let opened = tokio::task::spawn_blocking(move || to_open.open(&sandbox, &context));
         let opened = opened.await.map_err(|_| ExportFailure::Stage)??;
+        *plugin_work.lock().unwrap_or_else(PoisonError::into_inner) = PluginWork::of(&opened.chain, spec);
         let mut manifest = begin_manifest(job, spec, &opened.chain, snapshot_at_us);
         manifest.fields = opened
             .gate
@@ -409,16 +416,18 @@ fn begin_manifest(job: &Job, spec: &ExportSpec, chain: &Chain, snapshot_at_us: i
         Output::Encoder { .. } => chain.schema().iter().map(|column| column.name.clone()).collect(),
         Output::Adapter(_) => Vec::new(),
     };
-    let uses: Vec<&PluginUse> = spec.transforms.iter().chain(spec.adapter()).collect();
     let plugins = chain
         .plugins()
         .into_iter()
-        .zip(uses)
-        .map(|((plugin, reads), used)| PluginEntry {
-            name: qualified(plugin),
+        .zip(spec.plugins())
+        .map(|((plugin, reads), resolved)| PluginEntry {
+            name: resolved.name.clone(),
             version: plugin.version().to_string(),
             digest: plugin.digest().to_owned(),
-            config_digest: format!("sha256:{}", HEXLOWER.encode(&Sha256::digest(&used.config))),
+            config_digest: format!(
+                "sha256:{}",
+                HEXLOWER.encode(&Sha256::digest(&resolved.used.config))
+            ),
             reads: reads.into_iter().map(str::to_owned).collect(),
         });
     ExportManifest {

@@ -1,22 +1,28 @@
 //! A request that was checked, and everything that running it needs.
 
+use std::sync::Arc;
+
 use exeat_directory::Tenant;
 use exeat_directory::filter::{Filter, FilterError};
 use exeat_encode::{Compression, Format, FormulaPolicy};
 use exeat_gate::{Field, FieldSelection, Gate, SelectionError, catalog};
 use exeat_sandbox::{
-    Chain, ChainError, JobContext, OfferedColumn, OpenError, PluginKind, PluginLimits, PluginUse,
+    Chain, ChainError, JobContext, KeyMaterial, OfferedColumn, OpenError, PluginKind, PluginUse, Sandbox,
 };
+use exeat_workbench::{RowsError, TrialError};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::catalog::PluginCatalog;
 use crate::error::{EngineError, ExportFailure, RequestError};
-use crate::request::{ExportRequest, OnReject, PluginRequest};
+use crate::registry::{PluginRegistry, ResolvedPlugin, check_kind};
+use crate::request::{ExportRequest, OnReject};
 
 /// Transforms of one export: each is an instance in the sandbox that all tenants share.
 const MAX_TRANSFORMS: usize = 8;
+
+/// Rows that an export skips at most when the request does not say.
+const DEFAULT_MAX_REJECTS: u64 = 10_000;
 
 /// A sound export: every field may leave, every filter is bound, every plugin exists.
 #[derive(Clone, Debug)]
@@ -24,49 +30,34 @@ pub struct ExportSpec {
     pub(crate) filter: Filter,
     pub(crate) selection: FieldSelection,
     pub(crate) anonymize: bool,
-    pub(crate) transforms: Vec<PluginUse>,
+    pub(crate) transforms: Vec<ResolvedPlugin>,
     pub(crate) output: Output,
     pub(crate) compression: Compression,
-    pub(crate) on_reject: OnReject,
+    pub(crate) on_reject: RejectPolicy,
 }
 
 /// Who makes the bytes.
 #[derive(Clone, Debug)]
 pub(crate) enum Output {
     Encoder { format: Format, formulas: FormulaPolicy },
-    Adapter(PluginUse),
+    Adapter(ResolvedPlugin),
 }
 
 impl ExportSpec {
-    /// Checks a request, all but what plugins have to say. Blocks while plugins compile.
-    pub(crate) fn check(request: &ExportRequest, plugins: &PluginCatalog) -> Result<Self, EngineError> {
+    /// Checks a request, all but what plugins have to say.
+    pub(crate) fn check(request: &ExportRequest, plugins: ResolvedPlugins) -> Result<Self, RequestError> {
         let selection = match &request.fields {
             None => FieldSelection::everyday(),
             Some(names) => FieldSelection::named(names).map_err(field_error)?,
         };
         let filter = parse_filter(request)?;
-        if request.transforms.len() > MAX_TRANSFORMS {
-            let detail = format!("an export has at most {MAX_TRANSFORMS} transforms");
-            return Err(RequestError::new("conflict", "/transforms", detail).into());
-        }
-        let transforms = request.transforms.iter().enumerate().map(|(index, used)| {
-            find_plugin(
-                used,
-                &format!("/transforms/{index}"),
-                PluginKind::Transform,
-                plugins,
-            )
-        });
-        let transforms = transforms.collect::<Result<Vec<_>, _>>()?;
-        let output = match &request.adapter {
-            Some(used) => {
+        let output = match plugins.adapter {
+            Some(adapter) => {
                 if request.format.is_some() {
                     let detail = "an adapter has a format of its own";
-                    return Err(RequestError::new("conflict", "/format", detail)
-                        .hint("leave out the format")
-                        .into());
+                    return Err(RequestError::new("conflict", "/format", detail).hint("leave out the format"));
                 }
-                Output::Adapter(find_plugin(used, "/adapter", PluginKind::Adapter, plugins)?)
+                Output::Adapter(adapter)
             }
             None => Output::Encoder {
                 format: request.format.unwrap_or(Format::Ndjson),
@@ -82,19 +73,40 @@ impl ExportSpec {
         );
         if request.csv_formulas.is_some() && !csv {
             let detail = "only CSV has cells that a spreadsheet could take for formulas";
-            return Err(RequestError::new("conflict", "/csv_formulas", detail)
-                .hint("leave it out, or ask for csv")
-                .into());
+            return Err(
+                RequestError::new("conflict", "/csv_formulas", detail).hint("leave it out, or ask for csv")
+            );
         }
         Ok(Self {
             filter,
             selection,
             anonymize: request.anonymize,
-            transforms,
+            transforms: plugins.transforms,
             output,
             compression: request.compression,
-            on_reject: request.on_reject,
+            on_reject: on_reject(request)?,
         })
+    }
+
+    /// The request as one that can only mean the plugins that it was checked with.
+    pub(crate) fn pinned(&self, request: &ExportRequest) -> ExportRequest {
+        let transforms = request.transforms.iter().zip(&self.transforms);
+        ExportRequest {
+            transforms: transforms
+                .map(|(asked, resolved)| resolved.pinned(asked))
+                .collect(),
+            adapter: request
+                .adapter
+                .as_ref()
+                .zip(self.adapter())
+                .map(|(asked, resolved)| resolved.pinned(asked)),
+            ..request.clone()
+        }
+    }
+
+    /// Every plugin, in order.
+    pub(crate) fn plugins(&self) -> impl Iterator<Item = &ResolvedPlugin> {
+        self.transforms.iter().chain(self.adapter())
     }
 
     /// Whether the export is a folder of files.
@@ -114,15 +126,21 @@ impl ExportSpec {
         }
     }
 
-    pub(crate) fn adapter(&self) -> Option<&PluginUse> {
+    pub(crate) fn adapter(&self) -> Option<&ResolvedPlugin> {
         match &self.output {
-            Output::Adapter(used) => Some(used),
+            Output::Adapter(adapter) => Some(adapter),
             Output::Encoder { .. } => None,
         }
     }
 
     /// Opens the plugins for a job, and the gate for what they need.
-    pub(crate) fn open(&self, plugins: &PluginCatalog, job: &JobContext) -> Result<Opened, OpenedError> {
+    pub(crate) fn open(&self, sandbox: &Sandbox, job: &JobContext) -> Result<Opened, OpenedError> {
+        let transforms: Vec<PluginUse> = self
+            .transforms
+            .iter()
+            .map(|resolved| resolved.used.clone())
+            .collect();
+        let adapter = self.adapter().map(|resolved| &resolved.used);
         let offered: Vec<OfferedColumn> = self
             .selection
             .offered()
@@ -132,7 +150,7 @@ impl ExportSpec {
                 selected,
             })
             .collect();
-        let chain = Chain::open(plugins.sandbox(), job, &offered, &self.transforms, self.adapter())
+        let chain = Chain::open(sandbox, job, &offered, &transforms, adapter)
             .map_err(|error| chain_error(error, self.transforms.len()))?;
         let released: Vec<&'static Field> = chain
             .needs()
@@ -189,7 +207,7 @@ pub(crate) fn job_context(tenant: &Tenant, job_id: &str, snapshot_at_us: i64) ->
         job_id: job_id.to_owned(),
         snapshot_at_us,
         seed,
-        tenant_key: tenant.key(),
+        keys: KeyMaterial::Tenant(tenant.key()),
     }
 }
 
@@ -250,38 +268,88 @@ fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
-fn find_plugin(
-    used: &PluginRequest,
-    pointer: &str,
-    kind: PluginKind,
-    plugins: &PluginCatalog,
-) -> Result<PluginUse, EngineError> {
-    let Some(plugin) = plugins.find(&used.plugin)? else {
-        let detail = format!("there is no plugin \"{}\"", used.plugin);
-        let hint = format!("there are {}", PluginCatalog::names());
-        return Err(
-            RequestError::new("unknown-plugin", format!("{pointer}/plugin"), detail)
-                .hint(hint)
-                .into(),
-        );
-    };
-    if plugin.kind() != kind {
-        let (is, instead) = match plugin.kind() {
-            PluginKind::Transform => ("a transform", "name it under transforms"),
-            PluginKind::Adapter => ("an adapter", "name it as the adapter"),
+/// The plugins of a request, found and loaded.
+pub(crate) struct ResolvedPlugins {
+    transforms: Vec<ResolvedPlugin>,
+    adapter: Option<ResolvedPlugin>,
+}
+
+impl ResolvedPlugins {
+    pub(crate) async fn find(
+        registry: &Arc<PluginRegistry>,
+        tenant: &Tenant,
+        request: &ExportRequest,
+    ) -> Result<Self, EngineError> {
+        if request.transforms.len() > MAX_TRANSFORMS {
+            let detail = format!("an export has at most {MAX_TRANSFORMS} transforms");
+            return Err(RequestError::new("conflict", "/transforms", detail).into());
+        }
+        let mut transforms = Vec::with_capacity(request.transforms.len());
+        for (index, asked) in request.transforms.iter().enumerate() {
+            let pointer = format!("/transforms/{index}");
+            let resolved = registry.resolve(tenant, asked, &pointer).await?;
+            check_kind(&resolved, PluginKind::Transform, &pointer)?;
+            transforms.push(resolved);
+        }
+        let adapter = match &request.adapter {
+            None => None,
+            Some(asked) => {
+                let resolved = registry.resolve(tenant, asked, "/adapter").await?;
+                check_kind(&resolved, PluginKind::Adapter, "/adapter")?;
+                Some(resolved)
+            }
         };
-        let detail = format!("{} is {is}", plugin.label());
-        return Err(
-            RequestError::new("wrong-plugin-kind", format!("{pointer}/plugin"), detail)
-                .hint(instead)
-                .into(),
-        );
+        Ok(Self { transforms, adapter })
     }
-    Ok(PluginUse {
-        plugin,
-        config: used.config.to_string(),
-        limits: PluginLimits::default(),
-    })
+}
+
+/// What becomes of rows that plugins reject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RejectPolicy {
+    /// The first fails the export.
+    Fail,
+    /// They are left out and listed, up to so many.
+    SkipUpTo(u64),
+}
+
+fn on_reject(request: &ExportRequest) -> Result<RejectPolicy, RequestError> {
+    match (request.on_reject, request.max_rejects) {
+        (OnReject::Fail, None) => Ok(RejectPolicy::Fail),
+        (OnReject::Fail, Some(_)) => {
+            let detail = "max_rejects is for exports that skip rejected rows";
+            Err(RequestError::new("conflict", "/max_rejects", detail)
+                .hint("say on_reject: skip, or leave it out"))
+        }
+        (OnReject::Skip, most) => Ok(RejectPolicy::SkipUpTo(most.unwrap_or(DEFAULT_MAX_REJECTS))),
+    }
+}
+
+/// What is wrong with a dry run, at its place in the request.
+pub(crate) fn trial_problem(error: TrialError) -> EngineError {
+    match error {
+        TrialError::Rows(RowsError::Field(error)) => RequestError {
+            pointer: "/rows".to_owned(),
+            ..field_error(error)
+        }
+        .into(),
+        TrialError::Rows(error) => RequestError::new("invalid-rows", "/rows", error.to_string()).into(),
+        TrialError::Gate(error) => ExportFailure::from(error).into(),
+        TrialError::Plugin(failure) => RequestError::new("plugin-failed", "", failure.to_string()).into(),
+        TrialError::Open(error) => match chain_error(error, 1) {
+            OpenedError::Request(error) => {
+                let pointer = error
+                    .pointer
+                    .strip_prefix("/transforms/0")
+                    .unwrap_or_default()
+                    .to_owned();
+                RequestError { pointer, ..error }.into()
+            }
+            OpenedError::Failed(ExportFailure::Plugin(failure)) => {
+                RequestError::new("plugin-failed", "", failure.to_string()).into()
+            }
+            OpenedError::Failed(failure) => failure.into(),
+        },
+    }
 }
 
 /// A chain's error, at the plugin's place in the request.
@@ -319,6 +387,7 @@ fn chain_error(error: ChainError, transforms: usize) -> OpenedError {
             let error = RequestError::new("missing-field", format!("{place}/plugin"), source.to_string());
             OpenedError::Request(error.hint("ask for the field, or leave the fields out"))
         }
+        OpenError::Busy => OpenedError::Failed(ExportFailure::Busy),
         // A name that never leaves, or that no file can have: whoever wrote the configuration chose it.
         OpenError::Failed(failure) => match failure.guard() {
             Some(guard) => {

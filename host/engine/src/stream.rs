@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::Engine;
 use crate::error::{EngineError, ExportFailure, RequestError};
 use crate::pipeline::{Piece, Pipeline};
+use crate::plugin_work::PluginWork;
 use crate::progress::ProgressWatch;
 use crate::request::ExportRequest;
 use crate::spec::{ExportSpec, job_context};
@@ -21,6 +22,9 @@ pub(crate) const MAX_STREAMS: usize = 32;
 
 /// Chunks that may wait for a slow reader.
 const IN_FLIGHT: usize = 4;
+
+/// What stands where a job's id would, for plugins and their logs.
+const STREAM_JOB: &str = "stream";
 
 /// The bytes of a stream, and how many rows there will be.
 #[derive(Debug)]
@@ -77,9 +81,10 @@ impl Engine {
             .await
             .map_err(ExportFailure::from)?;
         let rows = snapshot.rows();
-        let context = job_context(tenant, "stream", snapshot.taken_at_us());
-        let (plugins, to_open) = (Arc::clone(&self.plugins), spec.clone());
-        let opened = crate::engine::blocking(move || Ok(to_open.open(&plugins, &context)?)).await?;
+        let context = job_context(tenant, STREAM_JOB, snapshot.taken_at_us());
+        let (sandbox, to_open) = (self.plugins.sandbox.clone(), spec.clone());
+        let opened = crate::engine::blocking(move || Ok(to_open.open(&sandbox, &context)?)).await?;
+        let plugin_work = PluginWork::of(&opened.chain, &spec);
         let fields: Vec<String> = opened
             .gate
             .released()
@@ -97,6 +102,7 @@ impl Engine {
         let (chunks_to, chunks) = mpsc::channel(IN_FLIGHT);
         let ending = Ending {
             directory: self.directory.clone(),
+            plugin_work,
             tenant: tenant.clone(),
             actor: actor.to_owned(),
             spec,
@@ -119,6 +125,7 @@ impl Engine {
 /// What the end of a stream has to record.
 struct Ending {
     directory: Directory,
+    plugin_work: PluginWork,
     tenant: Tenant,
     actor: String,
     spec: ExportSpec,
@@ -144,6 +151,15 @@ impl Ending {
             Ok(_) => "completed",
             Err(failure) => failure.code(),
         };
+        self.plugin_work
+            .note(
+                &self.directory,
+                &self.tenant,
+                STREAM_JOB,
+                &self.actor,
+                ended.as_ref().err(),
+            )
+            .await;
         // Recorded before the reader sees the end, so that a whole stream is never unrecorded.
         let recorded = self.record(STREAM, outcome).await;
         if let Err(error) = &recorded {

@@ -6,17 +6,23 @@
 mod cli;
 mod commands;
 mod failure;
+mod kits;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
+use exeat_sandbox::compiler;
 use tracing_subscriber::EnvFilter;
 
 use cli::Cli;
 
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    if args.next().as_deref() == Some(compiler::COMMAND) {
+        return compiler::main(args);
+    }
     let matches = Cli::command().get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,

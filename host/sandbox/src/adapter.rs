@@ -1,17 +1,22 @@
 //! An adapter at work on a job.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use exeat_gate::{BytesGuard, ColumnSpec, ShapedBatch};
 
 use crate::abi;
-use crate::abi::v0_1::{Guest, Job};
+use crate::abi::v0_1::Guest;
+use crate::chain::PluginUse;
 use crate::engine::Sandbox;
 use crate::error::{Cause, OpenError, PluginFailure};
+use crate::figures::Recorder;
 use crate::limits::PluginLimits;
+use crate::lower::Lowered;
 use crate::plugin::Plugin;
-use crate::store::{GuestStore, LogLine, printable};
-use crate::transform::{Reject, checked_rejects, fault_text, lower, open_fault, rejected_rows};
+use crate::session::Session;
+use crate::store::printable;
+use crate::transform::{Reject, checked_rejects, lower, note_rejects, rejected_rows};
 use crate::{JobContext, OfferedColumn};
 
 /// Longest file name, in bytes.
@@ -104,22 +109,25 @@ pub struct EncodedBatch {
     pub side_lines: Vec<SideLine>,
 }
 
-/// One instance of an adapter, opened for one job.
+/// An adapter, opened for one job.
 pub struct AdapterSession {
-    plugin: Plugin,
-    store: GuestStore,
-    guest: Guest,
-    limits: PluginLimits,
+    session: Session<Vec<u32>>,
     needs: Vec<ColumnSpec>,
     reads: Vec<usize>,
+    files: Files,
+}
+
+/// The files that were begun, and what their bytes have shown so far.
+#[derive(Default)]
+struct Files {
     guard: BytesGuard,
-    file: Option<String>,
-    file_names: HashSet<String>,
+    open: Option<String>,
+    names: HashSet<String>,
 }
 
 impl std::fmt::Debug for AdapterSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("AdapterSession").field(&self.plugin).finish()
+        f.debug_tuple("AdapterSession").field(self.plugin()).finish()
     }
 }
 
@@ -128,26 +136,18 @@ impl AdapterSession {
     /// it [needs](Self::needs) if `narrowed`, and all that it was offered if not.
     pub(crate) fn open(
         sandbox: &Sandbox,
-        plugin: &Plugin,
-        limits: PluginLimits,
+        used: &PluginUse,
         job: &JobContext,
         offered: &[OfferedColumn],
-        config: &str,
         narrowed: bool,
     ) -> Result<Self, OpenError> {
-        let (mut store, guest) = plugin.instantiate(sandbox, limits)?;
-        let key = crate::chain::plugin_key(job, plugin);
-        let job = Job::of(job, &key);
-        let planned = store
-            .call(|store| guest.open_adapter(store, &job, offered, config))
-            .map_err(|cause| plugin.failure(None, None, cause))?
-            .map_err(|fault| open_fault(plugin, fault, limits))?;
-        let planned: Vec<usize> = planned.into_iter().map(|read| read as usize).collect();
+        let session = Session::start(sandbox, used, job, offered, Guest::open_adapter)?;
+        let planned: Vec<usize> = session.plan().iter().map(|read| *read as usize).collect();
         let distinct: HashSet<usize> = planned.iter().copied().collect();
         if distinct.len() != planned.len() || planned.iter().any(|read| *read >= offered.len()) {
             let cause =
                 Cause::GuestFault("its plan names a column that is not there, or one twice".to_owned());
-            return Err(plugin.failure(None, None, cause).into());
+            return Err(used.plugin.failure(None, None, cause).into());
         }
         let (needs, reads) = if narrowed {
             (planned.clone(), (0..planned.len()).collect())
@@ -155,18 +155,11 @@ impl AdapterSession {
             ((0..offered.len()).collect(), planned)
         };
         let needs = needs.iter().map(|index| offered[*index].spec.clone()).collect();
-        let guard = BytesGuard::default();
-        let file_names = HashSet::new();
         Ok(Self {
-            plugin: plugin.clone(),
-            store,
-            guest,
-            limits,
+            session,
             needs,
             reads,
-            guard,
-            file: None,
-            file_names,
+            files: Files::default(),
         })
     }
 
@@ -185,12 +178,12 @@ impl AdapterSession {
 
     /// The plugin.
     pub fn plugin(&self) -> &Plugin {
-        &self.plugin
+        self.session.plugin()
     }
 
-    /// What the guest has logged since the last call.
-    pub fn take_log(&mut self) -> Vec<LogLine> {
-        self.store.store.data_mut().take_lines()
+    /// Where it is noted what the plugin does.
+    pub(crate) fn recorder(&self) -> &Recorder {
+        self.session.recorder()
     }
 
     /// Renders a batch.
@@ -198,20 +191,42 @@ impl AdapterSession {
     /// # Errors
     /// The guest traps, breaks the contract, says no, or puts out what may not leave.
     pub fn process(&mut self, sequence: u64, input: &ShapedBatch) -> Result<EncodedBatch, PluginFailure> {
-        self.try_process(sequence, input)
-            .map_err(|cause| self.plugin.failure(Some(sequence), None, cause))
+        let begun = Instant::now();
+        let Self {
+            session,
+            reads,
+            files,
+            ..
+        } = self;
+        // What an adapter holds back of earlier batches dies with its instance: only the first
+        // batch can be tried again.
+        let done = session.batch(sequence, false, |session| {
+            let columns = lower(reads, input)?;
+            let rows = u32::try_from(input.rows())
+                .map_err(|_| Cause::GuestFault("the batch is too large".to_owned()))?;
+            let encoded = session.call(|guest, store| guest.adapt(store, sequence, rows, &columns))?;
+            let bytes_in = columns.iter().map(Lowered::bytes).sum();
+            session.store().note_bytes(bytes_in, encoded.bytes())?;
+            if session.is_fresh() {
+                *files = Files::default();
+            }
+            files.check(session.plugin(), session.limits(), sequence, Some(input), encoded)
+        })?;
+        self.note(input, &done, begun);
+        Ok(done)
     }
 
-    fn try_process(&mut self, sequence: u64, input: &ShapedBatch) -> Result<EncodedBatch, Cause> {
-        let columns = lower(&self.reads, input)?;
-        let rows = u32::try_from(input.rows())
-            .map_err(|_| Cause::GuestFault("the batch is too large".to_owned()))?;
-        let guest = &self.guest;
-        let answer = self
-            .store
-            .call(|store| guest.adapt(store, sequence, rows, &columns))?;
-        let encoded = answer.map_err(|fault| Cause::GuestError(fault_text(fault, self.limits)))?;
-        self.check(sequence, rows, encoded)
+    fn note(&self, input: &ShapedBatch, done: &EncodedBatch, begun: Instant) {
+        self.recorder().note(|figures| {
+            figures.batches += 1;
+            figures.rows_in += input.rows() as u64;
+            figures.rows_out += done.written;
+            figures.rows_dropped += done.dropped;
+            note_rejects(figures, &done.rejects, done.rejected);
+            let time = begun.elapsed();
+            figures.batch_ns += time.as_nanos() as u64;
+            figures.batch_times.note(time);
+        });
     }
 
     /// Renders what is left after the last batch.
@@ -219,29 +234,36 @@ impl AdapterSession {
     /// # Errors
     /// As for [`Self::process`].
     pub fn finish(&mut self, sequence: u64) -> Result<EncodedBatch, PluginFailure> {
-        self.try_finish(sequence)
-            .map_err(|cause| self.plugin.failure(None, None, cause))
+        let Self { session, files, .. } = self;
+        session.batch(sequence, false, |session| {
+            let encoded = session.call(|guest, store| guest.finish(store))?;
+            session.store().note_bytes(0, encoded.bytes())?;
+            files.check(session.plugin(), session.limits(), sequence, None, encoded)
+        })
     }
+}
 
-    fn try_finish(&mut self, sequence: u64) -> Result<EncodedBatch, Cause> {
-        let guest = &self.guest;
-        let answer = self.store.call(|store| guest.finish(store))?;
-        let encoded = answer.map_err(|fault| Cause::GuestError(fault_text(fault, self.limits)))?;
-        self.check(sequence, 0, encoded)
-    }
-
+impl Files {
     /// Every row is written, dropped or rejected; every file has a name; nothing leaves that may not.
-    fn check(&mut self, sequence: u64, rows: u32, encoded: abi::Encoded) -> Result<EncodedBatch, Cause> {
+    fn check(
+        &mut self,
+        plugin: &Plugin,
+        limits: PluginLimits,
+        sequence: u64,
+        input: Option<&ShapedBatch>,
+        encoded: abi::Encoded,
+    ) -> Result<EncodedBatch, Cause> {
+        let rows = input.map_or(0, ShapedBatch::rows);
         if encoded.chunks.len() > MAX_PIECES_PER_CALL || encoded.side_lines.len() > MAX_PIECES_PER_CALL {
             return Err(Cause::GuestFault(
                 "it returns its output in too many pieces".to_owned(),
             ));
         }
-        let rejected = rejected_rows(&encoded.rejects, rows as usize)
+        let rejected = rejected_rows(&encoded.rejects, rows)
             .map_err(Cause::GuestFault)?
             .len() as u64;
         let (written, dropped) = (u64::from(encoded.written), u64::from(encoded.dropped));
-        if written + dropped + rejected != u64::from(rows) {
+        if written + dropped + rejected != rows as u64 {
             let message = format!(
                 "it was given {rows} rows and accounts for {written} written, {dropped} dropped and {rejected} rejected"
             );
@@ -255,19 +277,22 @@ impl AdapterSession {
         let side_lines = encoded
             .side_lines
             .into_iter()
-            .map(|line| self.check_line(line))
+            .map(check_line)
             .collect::<Result<_, _>>()?;
         for (field, reason, _) in &encoded.losses {
             BytesGuard::default().check("the list of losses", field.as_bytes())?;
             BytesGuard::default().check("the list of losses", reason.as_bytes())?;
         }
-        let cut = |text: String| printable(&text, self.limits.message_bytes);
-        let losses = encoded.losses.into_iter().take(self.limits.rejects_per_batch);
+        let cut = |text: String| printable(&text, limits.message_bytes);
+        let losses = encoded.losses.into_iter().take(limits.rejects_per_batch);
         Ok(EncodedBatch {
             chunks,
             written,
             dropped,
-            rejects: checked_rejects(&self.plugin, sequence, encoded.rejects, self.limits)?,
+            rejects: match input {
+                Some(input) => checked_rejects(plugin, sequence, input, encoded.rejects, limits)?,
+                None => Vec::new(),
+            },
             rejected,
             losses: losses
                 .map(|(field, reason, rows)| Loss {
@@ -288,18 +313,18 @@ impl AdapterSession {
                         "it begins a file whose name or media type cannot be".to_owned(),
                     ));
                 }
-                if self.file_names.len() == MAX_FILES {
+                if self.names.len() == MAX_FILES {
                     return Err(Cause::GuestFault("it begins too many files".to_owned()));
                 }
-                if !self.file_names.insert(name.clone()) {
+                if !self.names.insert(name.clone()) {
                     return Err(Cause::GuestFault(format!("it begins the file {name} twice")));
                 }
                 self.guard.begin_file();
-                self.file = Some(name.clone());
+                self.open = Some(name.clone());
                 Ok(Chunk::BeginFile { name, media_type })
             }
             abi::Chunk::Bytes(bytes) => {
-                let Some(file) = &self.file else {
+                let Some(file) = &self.open else {
                     return Err(Cause::GuestFault("it writes before it begins a file".to_owned()));
                 };
                 self.guard.check(file, &bytes)?;
@@ -307,20 +332,20 @@ impl AdapterSession {
             }
         }
     }
+}
 
-    fn check_line(&self, (file, line): (SideFile, String)) -> Result<SideLine, Cause> {
-        let name = match file {
-            SideFile::IdMap => "the id map",
-            SideFile::Actions => "the actions",
-        };
-        if line.contains(['\n', '\r']) {
-            return Err(Cause::GuestFault(format!(
-                "it writes a line with a line break to {name}"
-            )));
-        }
-        BytesGuard::default().check(name, line.as_bytes())?;
-        Ok(SideLine { file, line })
+fn check_line((file, line): (SideFile, String)) -> Result<SideLine, Cause> {
+    let name = match file {
+        SideFile::IdMap => "the id map",
+        SideFile::Actions => "the actions",
+    };
+    if line.contains(['\n', '\r']) {
+        return Err(Cause::GuestFault(format!(
+            "it writes a line with a line break to {name}"
+        )));
     }
+    BytesGuard::default().check(name, line.as_bytes())?;
+    Ok(SideLine { file, line })
 }
 
 /// One path segment that means the same on every system and cannot be taken for one of ours.

@@ -8,11 +8,12 @@ use thiserror::Error;
 use crate::adapter::AdapterSession;
 use crate::engine::Sandbox;
 use crate::error::{OpenError, PluginFailure};
+use crate::figures::Recorder;
 use crate::limits::PluginLimits;
+use crate::places::TakenPlaces;
 use crate::plugin::{Plugin, PluginKind};
-use crate::store::LogLine;
 use crate::transform::{Reject, TransformSession};
-use crate::{JobContext, OfferedColumn};
+use crate::{JobContext, KeyMaterial, OfferedColumn};
 
 /// A plugin and how a job wants to use it.
 #[derive(Clone, Debug)]
@@ -64,6 +65,7 @@ pub struct Chain {
     transforms: Vec<TransformSession>,
     adapter: Option<AdapterSession>,
     sequence: u64,
+    _places: TakenPlaces,
 }
 
 /// What the chain made of a batch.
@@ -94,20 +96,17 @@ impl Chain {
         transforms: &[PluginUse],
         adapter: Option<&PluginUse>,
     ) -> Result<Self, ChainError> {
+        let guests = transforms.len() + usize::from(adapter.is_some());
+        let places = sandbox.places.take(guests).ok_or(ChainError::Open {
+            step: 0,
+            source: OpenError::Busy,
+        })?;
         let mut input = offered.to_vec();
         let mut sessions: Vec<TransformSession> = Vec::with_capacity(transforms.len());
         for (step, used) in transforms.iter().enumerate() {
             check_kind(step, used, PluginKind::Transform)?;
             let narrowed = step == 0;
-            let opened = TransformSession::open(
-                sandbox,
-                &used.plugin,
-                used.limits,
-                job,
-                &input,
-                &used.config,
-                narrowed,
-            );
+            let opened = TransformSession::open(sandbox, used, job, &input, narrowed);
             let session = opened.map_err(|source| ChainError::Open { step, source })?;
             input = session
                 .schema()
@@ -123,16 +122,8 @@ impl Chain {
             let step = transforms.len();
             check_kind(step, used, PluginKind::Adapter)?;
             let narrowed = step == 0;
-            AdapterSession::open(
-                sandbox,
-                &used.plugin,
-                used.limits,
-                job,
-                &input,
-                &used.config,
-                narrowed,
-            )
-            .map_err(|source| ChainError::Open { step, source })
+            AdapterSession::open(sandbox, used, job, &input, narrowed)
+                .map_err(|source| ChainError::Open { step, source })
         });
         let adapter = adapter.transpose()?;
         let needs = match (sessions.first(), &adapter) {
@@ -149,6 +140,7 @@ impl Chain {
             transforms: sessions,
             adapter,
             sequence: 0,
+            _places: places,
         })
     }
 
@@ -195,7 +187,7 @@ impl Chain {
             rejected: 0,
         };
         for transform in &mut self.transforms {
-            let transformed = transform.process(sequence, shaped.batch)?;
+            let transformed = transform.process(sequence, &shaped.batch)?;
             shaped.batch = transformed.batch;
             shaped.dropped += transformed.dropped;
             shaped.rejects.extend(transformed.rejects);
@@ -204,18 +196,11 @@ impl Chain {
         Ok(shaped)
     }
 
-    /// What the transforms have logged since the last call, with the plugin's name.
-    pub fn take_log(&mut self) -> Vec<(String, LogLine)> {
-        let sessions = self.transforms.iter_mut();
-        sessions
-            .flat_map(|session| {
-                let label = session.plugin().label();
-                session
-                    .take_log()
-                    .into_iter()
-                    .map(move |line| (label.clone(), line))
-            })
-            .collect()
+    /// Where it is noted what each plugin does, in order. They live on when the chain has died.
+    pub fn recorders(&self) -> Vec<Recorder> {
+        let transforms = self.transforms.iter().map(TransformSession::recorder);
+        let adapter = self.adapter.iter().map(AdapterSession::recorder);
+        transforms.chain(adapter).cloned().collect()
     }
 }
 
@@ -234,7 +219,11 @@ fn check_kind(step: usize, used: &PluginUse, wanted: PluginKind) -> Result<(), C
 /// The key that a plugin gets: the tenant's, bound to the plugin's name, so that no plugin can
 /// make another's pseudonyms.
 pub(crate) fn plugin_key(job: &JobContext, plugin: &Plugin) -> [u8; 32] {
-    let mut mac = <Hmac<Sha256>>::new_from_slice(&job.tenant_key).expect("HMAC takes a key of any length");
+    let tenant_key = match &job.keys {
+        KeyMaterial::Given(key) => return *key,
+        KeyMaterial::Tenant(key) => key,
+    };
+    let mut mac = <Hmac<Sha256>>::new_from_slice(tenant_key).expect("HMAC takes a key of any length");
     mac.update(b"exeat plugin pseudonym key\0");
     mac.update(plugin.name().as_bytes());
     mac.finalize().into_bytes().into()

@@ -85,21 +85,82 @@ pub enum TrapKind {
     /// A call took too long.
     #[error("a call exceeded its deadline")]
     Deadline,
+    /// The calls of a job took too much CPU time together.
+    #[error("its CPU time for one job is used up")]
+    CpuBudget,
     /// It asked for more memory than it may have.
     #[error("it asked for more memory than its limit")]
     Memory,
+    /// It wanted a longer table than it may have.
+    #[error("it asked for a longer table than its limit")]
+    Table,
     /// It called too deep.
     #[error("its call stack is exhausted")]
     StackOverflow,
     /// It handed over more than the host takes in one call.
     #[error("its output exceeded the limit of one call")]
     OutputTooLarge,
+    /// It made too much out of too little, over all batches.
+    #[error("it put out too many times what it was given")]
+    Expansion,
     /// It did what WebAssembly forbids: the engine's word for it.
     #[error("it trapped: {0}")]
     Trapped(String),
     /// It had been stopped before.
     #[error("it had been stopped before")]
     Dead,
+}
+
+impl TrapKind {
+    /// A stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Deadline => "deadline",
+            Self::CpuBudget => "cpu-budget",
+            Self::Memory => "memory",
+            Self::Table => "table",
+            Self::StackOverflow => "stack-overflow",
+            Self::OutputTooLarge => "output-too-large",
+            Self::Expansion => "expansion",
+            Self::Trapped(_) => "trap",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+impl From<TrapKind> for Cause {
+    fn from(kind: TrapKind) -> Self {
+        Self::Trap { kind, panic: None }
+    }
+}
+
+impl Cause {
+    /// A stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Trap { kind, .. } => kind.code(),
+            Self::GuestFault(_) => "guest-fault",
+            Self::GuestError(_) => "guest-error",
+            Self::Rejected { .. } => "rejected",
+            Self::Guard(_) => "guard",
+        }
+    }
+
+    /// Whether the plugin is broken, and did not merely say no: it was stopped, or broke the
+    /// contract.
+    pub fn is_breakdown(&self) -> bool {
+        matches!(self, Self::Trap { .. } | Self::GuestFault(_))
+    }
+
+    /// Whether a fresh instance may do better. One that has used up a job's budget will not.
+    pub(crate) fn is_worth_a_retry(&self) -> bool {
+        match self {
+            Self::Trap { kind, .. } => {
+                !matches!(kind, TrapKind::CpuBudget | TrapKind::Expansion | TrapKind::Dead)
+            }
+            cause => cause.is_breakdown(),
+        }
+    }
 }
 
 /// A plugin could not be opened for a job.
@@ -125,6 +186,9 @@ pub enum OpenError {
         /// What is wrong with it.
         message: String,
     },
+    /// Too many plugins of other jobs are at work. A host fault: the job may try again.
+    #[error("too many plugins are at work; try again in a moment")]
+    Busy,
     /// It failed.
     #[error(transparent)]
     Failed(#[from] PluginFailure),

@@ -14,20 +14,33 @@ mod abi;
 mod adapter;
 mod chain;
 mod checked;
+mod code_cache;
+pub mod compiler;
 mod engine;
 mod error;
+mod features;
+mod figures;
+mod inspect;
 mod limits;
 mod lower;
+mod places;
 mod plugin;
+mod refusal;
+mod session;
 mod store;
 mod transform;
+mod wasi;
 
 pub use adapter::{AdapterSession, Chunk, EncodedBatch, Loss, SideFile, SideLine};
 pub use chain::{Chain, ChainError, PluginUse, Shaped};
-pub use engine::{Sandbox, SandboxError};
+pub use code_cache::CodeCache;
+pub use engine::{Sandbox, SandboxError, SandboxSetup};
 pub use error::{Cause, OpenError, PluginFailure, TrapKind};
-pub use limits::PluginLimits;
-pub use plugin::{LoadError, Plugin, PluginKind};
+pub use figures::{Figures, Record, Recorder, Times};
+pub use inspect::{Inspection, MAX_COMPONENT_BYTES, digest, inspect};
+pub use limits::{EXPANSION_FLOOR_BYTES, LimitError, LimitSettings, PluginLimits};
+pub use plugin::{LoadError, Plugin, PluginKind, is_plugin_name};
+pub use refusal::{Refusal, RefusalCode};
 pub use store::{LogLevel, LogLine};
 pub use transform::{Reject, TransformSession};
 
@@ -49,8 +62,24 @@ pub struct JobContext {
     pub snapshot_at_us: i64,
     /// The same for every job of the tenant.
     pub seed: u64,
+    /// Where the key comes from that a plugin gets.
+    pub keys: KeyMaterial,
+}
+
+/// Where plugins' keys come from.
+#[derive(Clone)]
+pub enum KeyMaterial {
     /// The tenant's secret; each plugin gets a key of its own that is derived from it.
-    pub tenant_key: [u8; 32],
+    Tenant([u8; 32]),
+    /// The same key for every plugin: for golden cases, whose results must be known.
+    Given([u8; 32]),
+}
+
+/// Shows no key.
+impl std::fmt::Debug for KeyMaterial {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyMaterial")
+    }
 }
 
 /// Shows no key.

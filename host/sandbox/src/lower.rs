@@ -33,6 +33,19 @@ pub(crate) struct LoweredTexts {
 }
 
 impl Lowered {
+    /// Size of the values.
+    pub(crate) fn bytes(&self) -> u64 {
+        let texts = |texts: &LoweredTexts| texts.bytes.len() + size_of_val(texts.offsets.as_ref());
+        let values = match &self.values {
+            LoweredValues::Boolean(bits) => bits.len(),
+            LoweredValues::Int64(values) | LoweredValues::TimestampUs(values) => size_of_val(values.as_ref()),
+            LoweredValues::Float64(values) => size_of_val(values.as_ref()),
+            LoweredValues::Utf8(values) | LoweredValues::Json(values) => texts(values),
+            LoweredValues::Utf8List { offsets, values } => size_of_val(offsets.as_ref()) + texts(values),
+        };
+        (values + self.validity.as_ref().map_or(0, Buffer::len)) as u64
+    }
+
     /// The column of an array; nothing where the array is not of this type, which the guard
     /// and the gate rule out.
     pub(crate) fn of(column_type: ColumnType, array: &ArrayRef) -> Option<Self> {

@@ -1,18 +1,27 @@
-//! A plugin that is ready to be opened: compiled, linked and described.
+//! A plugin that is ready to be opened: inspected, compiled, linked and described.
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use semver::Version;
-use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-use wasmtime::component::{Component, InstancePre};
+use wasmtime::component::InstancePre;
 
-use crate::abi::{self, v0_1};
+use crate::abi::v0_1;
+use crate::code_cache::TrustedCode;
+use crate::compiler::CompileError;
 use crate::engine::Sandbox;
-use crate::error::PluginFailure;
+use crate::error::{Cause, PluginFailure};
+use crate::figures::Recorder;
+use crate::inspect::{Inspection, inspect};
 use crate::limits::PluginLimits;
+use crate::refusal::{Refusal, RefusalCode};
 use crate::store::{GuestStore, JobState, printable};
+use crate::wasi::{self, Surroundings};
+
+/// Longest schema of a configuration, in bytes.
+const MAX_CONFIG_SCHEMA_BYTES: usize = 256 << 10;
 
 /// What a plugin does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -24,17 +33,27 @@ pub enum PluginKind {
     Adapter,
 }
 
+impl PluginKind {
+    /// As it stands in records and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Transform => "transform",
+            Self::Adapter => "adapter",
+        }
+    }
+}
+
 /// A component that keeps the contract, compiled.
 #[derive(Clone)]
 pub struct Plugin(Arc<Loaded>);
 
 struct Loaded {
-    kind: PluginKind,
-    digest: String,
+    inspection: Inspection,
     name: String,
     version: Version,
     summary: String,
     config_schema: String,
+    compiled_in: Option<Duration>,
     pre: InstancePre<JobState>,
     indices: v0_1::Indices,
 }
@@ -45,81 +64,69 @@ impl fmt::Debug for Plugin {
     }
 }
 
-/// A file is no plugin that this host can run.
+/// A file did not become a plugin.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    /// It is not a component.
-    #[error("this is not a WebAssembly component that this host can run: {0}")]
-    NotAComponent(String),
-    /// It exports no world of ours.
-    #[error("this component exports neither exeat:plugin/transform nor exeat:plugin/adapter")]
-    NoWorld,
-    /// It was built for another version of the contract.
-    #[error("built for exeat:plugin {built_for}; this host runs {runs}", runs = abi::SUPPORTED)]
-    Version {
-        /// The version it was built for.
-        built_for: String,
-    },
-    /// It asks for something that guests do not get, or misses a part of its world.
-    #[error("this component does not fit the world: {0}")]
-    World(String),
-    /// It failed to say what it is.
+    /// It is no plugin that this host can run.
     #[error(transparent)]
-    Describe(#[from] PluginFailure),
-    /// What it says of itself cannot be.
-    #[error("the component describes itself wrongly: {0}")]
-    Description(String),
+    Refused(#[from] Refusal),
+    /// This host could not look. A host fault.
+    #[error("the sandbox cannot do its part")]
+    Host(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Plugin {
-    /// Compiles a component, checks its world and asks it what it is.
+    /// Inspects a component, compiles it (or finds its code in the cache), checks its world and
+    /// asks it what it is. Blocks.
     ///
     /// # Errors
     /// The bytes are no component, or not one that keeps the contract.
-    pub fn load(sandbox: &Sandbox, bytes: &[u8], limits: PluginLimits) -> Result<Self, LoadError> {
+    pub fn load(sandbox: &Sandbox, component: &[u8], limits: PluginLimits) -> Result<Self, LoadError> {
+        let inspection = inspect(component, &limits)?;
+        let begun = Instant::now();
+        let code = TrustedCode::of(sandbox, &inspection.digest, component).map_err(compile_error)?;
+        let compiled_in = (!code.cached).then(|| begun.elapsed());
         let text = |error: wasmtime::Error| printable(&format!("{error:#}"), limits.message_bytes);
-        let component = Component::from_binary(&sandbox.engine, bytes)
-            .map_err(|error| LoadError::NotAComponent(text(error)))?;
-        let kind = kind_of(&component, sandbox)?;
-        let pre = sandbox
-            .linker
-            .instantiate_pre(&component)
-            .map_err(|error| LoadError::World(text(error)))?;
-        let indices = v0_1::Indices::find(kind, &pre).map_err(|error| LoadError::World(text(error)))?;
-        let digest = format!("sha256:{:x}", HexDigest(&Sha256::digest(bytes)));
-        let described = describe(sandbox, &pre, &indices, limits)?;
-        let version = Version::parse(&described.version).map_err(|error| {
-            LoadError::Description(format!("its version is not a semantic version: {error}"))
-        })?;
-        if !is_plugin_name(&described.name) {
-            return Err(LoadError::Description(
-                "its name is not lower-case letters, digits and hyphens".to_owned(),
-            ));
-        }
-        serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&described.config_schema)
-            .map_err(|error| {
-                LoadError::Description(format!("its configuration schema is not a JSON object: {error}"))
-            })?;
-        Ok(Self(Arc::new(Loaded {
-            kind,
-            digest,
-            name: described.name,
-            version,
-            summary: printable(&described.summary, limits.message_bytes),
-            config_schema: described.config_schema,
+        let refused = |code, message: String| LoadError::from(Refusal::new(code, message));
+        // What the engine's pool cannot hold turns up here.
+        let component = code
+            .load(sandbox)
+            .map_err(|error| refused(RefusalCode::TooComplex, text(error)))?;
+        let wrong_world = |error| {
+            let message = format!("the component does not fit its world: {}", text(error));
+            refused(RefusalCode::WrongWorld, message)
+        };
+        let mut linker = (*sandbox.linker).clone();
+        wasi::link(sandbox, &mut linker, &component).map_err(wrong_world)?;
+        let pre = linker.instantiate_pre(&component).map_err(wrong_world)?;
+        let indices = v0_1::Indices::find(inspection.kind, &pre).map_err(wrong_world)?;
+        let mut loaded = Loaded {
+            inspection,
+            name: "of unknown name".to_owned(),
+            version: Version::new(0, 0, 0),
+            summary: String::new(),
+            config_schema: String::new(),
+            compiled_in,
             pre,
             indices,
-        })))
+        };
+        loaded.describe(sandbox, limits)?;
+        Ok(Self(Arc::new(loaded)))
+    }
+
+    /// What its bytes tell.
+    pub fn inspection(&self) -> &Inspection {
+        &self.0.inspection
     }
 
     /// What it does.
     pub fn kind(&self) -> PluginKind {
-        self.0.kind
+        self.0.inspection.kind
     }
 
     /// `sha256:` and the hex digest of the component.
     pub fn digest(&self) -> &str {
-        &self.0.digest
+        &self.0.inspection.digest
     }
 
     /// Name: lower-case letters, digits and hyphens.
@@ -142,30 +149,24 @@ impl Plugin {
         &self.0.config_schema
     }
 
+    /// How long compiling took; nothing if its code came out of the cache.
+    pub fn compiled_in(&self) -> Option<Duration> {
+        self.0.compiled_in
+    }
+
     /// Name and version, for messages.
     pub fn label(&self) -> String {
         format!("{} {}", self.0.name, self.0.version)
     }
 
     /// A fresh instance in a store of its own.
-    pub(crate) fn instantiate(
-        &self,
-        sandbox: &Sandbox,
-        limits: PluginLimits,
-    ) -> Result<(GuestStore, v0_1::Guest), PluginFailure> {
-        let mut store = GuestStore::new(sandbox, limits);
-        let guest = store
+    pub(crate) fn instantiate(&self, store: &mut GuestStore) -> Result<v0_1::Guest, PluginFailure> {
+        store
             .call(|store| v0_1::Guest::instantiate(store, &self.0.pre, &self.0.indices))
-            .map_err(|cause| self.failure(None, None, cause))?;
-        Ok((store, guest))
+            .map_err(|cause| self.failure(None, None, cause))
     }
 
-    pub(crate) fn failure(
-        &self,
-        batch: Option<u64>,
-        row: Option<u32>,
-        cause: crate::error::Cause,
-    ) -> PluginFailure {
+    pub(crate) fn failure(&self, batch: Option<u64>, row: Option<u32>, cause: Cause) -> PluginFailure {
         PluginFailure {
             plugin: self.label(),
             batch,
@@ -175,59 +176,87 @@ impl Plugin {
     }
 }
 
-/// Reads the world and its version off the exports, before anything runs.
-fn kind_of(component: &Component, sandbox: &Sandbox) -> Result<PluginKind, LoadError> {
-    let component = component.component_type();
-    for (name, _) in component.exports(&sandbox.engine) {
-        let kind = match name.split('@').next() {
-            Some("exeat:plugin/transform") => PluginKind::Transform,
-            Some("exeat:plugin/adapter") => PluginKind::Adapter,
-            _ => continue,
-        };
-        let built_for = name.split_once('@').map_or("no version", |(_, version)| version);
-        if built_for != v0_1::VERSION {
-            return Err(LoadError::Version {
-                built_for: printable(built_for, 64),
-            });
-        }
-        return Ok(kind);
-    }
-    Err(LoadError::NoWorld)
+fn compile_error(error: CompileError) -> LoadError {
+    let code = match &error {
+        CompileError::Refused(_) => RefusalCode::CompileFailed,
+        CompileError::Time(_) => RefusalCode::CompileTime,
+        CompileError::BrokeDown(_) => RefusalCode::CompileBrokeDown,
+        CompileError::Start(_) => return LoadError::Host(error.into()),
+    };
+    let message = error.to_string();
+    Refusal::new(code, message.replacen("it ", "the component ", 1)).into()
 }
 
-fn describe(
-    sandbox: &Sandbox,
-    pre: &InstancePre<JobState>,
-    indices: &v0_1::Indices,
-    limits: PluginLimits,
-) -> Result<abi::Description, LoadError> {
-    let mut store = GuestStore::new(sandbox, limits);
-    let described = store
-        .call(|store| v0_1::Guest::instantiate(store, pre, indices))
-        .and_then(|guest| store.call(|store| guest.describe(store)));
-    described.map_err(|cause| {
-        let plugin = "of unknown name".to_owned();
-        LoadError::Describe(PluginFailure {
-            plugin,
-            batch: None,
-            row: None,
-            cause: Box::new(cause),
-        })
-    })
+impl Loaded {
+    /// Asks the guest what it is: in one instance twice, and in another once.
+    fn describe(&mut self, sandbox: &Sandbox, limits: PluginLimits) -> Result<(), LoadError> {
+        let places = sandbox.places.take(1);
+        let _place = places.ok_or_else(|| LoadError::Host("too many plugins are at work".into()))?;
+        let ask = || {
+            let recorder = Recorder::nobody();
+            let mut store = GuestStore::new(sandbox, limits, Surroundings::new(0, 0), &recorder);
+            let guest = store.call(|store| v0_1::Guest::instantiate(store, &self.pre, &self.indices))?;
+            let first = store.call(|store| guest.describe(store))?;
+            let second = store.call(|store| guest.describe(store))?;
+            Ok::<_, Cause>((first, second))
+        };
+        let asked = ask().and_then(|(first, second)| Ok((first, second, ask()?.0)));
+        let (described, again, elsewhere) = asked.map_err(|cause| {
+            let message = format!("the component cannot say what it is: {cause}");
+            Refusal::new(RefusalCode::DescribeFailed, message)
+        })?;
+        if described != again || described != elsewhere {
+            let message = "the component describes itself differently each time it is asked";
+            return Err(Refusal::new(RefusalCode::NotReproducible, message).into());
+        }
+        let invalid = |what: String| {
+            let message = format!("the component describes itself wrongly: {what}");
+            Refusal::new(RefusalCode::InvalidDescription, message)
+        };
+        if !is_plugin_name(&described.name) {
+            let what = "its name is not lower-case letters, digits and hyphens, at most 64";
+            return Err(invalid(what.to_owned()).into());
+        }
+        if described.version.len() > 64 {
+            return Err(invalid("its version is too long".to_owned()).into());
+        }
+        self.version = Version::parse(&described.version)
+            .map_err(|error| invalid(format!("its version is not a semantic version: {error}")))?;
+        check_config_schema(&described.config_schema)?;
+        self.name = described.name;
+        self.summary = printable(&described.summary, limits.message_bytes);
+        self.config_schema = described.config_schema;
+        Ok(())
+    }
+}
+
+/// The schema of a configuration is a JSON Schema (2020-12), of a finite size.
+fn check_config_schema(schema: &str) -> Result<(), Refusal> {
+    let refuse = |what: String| {
+        let message = format!("the schema of the configuration {what}");
+        Err(Refusal::new(RefusalCode::InvalidConfigSchema, message))
+    };
+    if schema.len() > MAX_CONFIG_SCHEMA_BYTES {
+        return refuse(format!("has more than {MAX_CONFIG_SCHEMA_BYTES} bytes"));
+    }
+    let schema = match serde_json::from_str(schema) {
+        Ok(schema @ serde_json::Value::Object(_)) => schema,
+        Ok(_) => return refuse("is not a JSON object".to_owned()),
+        Err(error) => return refuse(format!("is not JSON: {error}")),
+    };
+    match jsonschema::meta::validate(&schema) {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            let pointer = printable(&error.instance_path().to_string(), 200);
+            refuse(format!("is not a valid JSON Schema at \"{pointer}\""))
+        }
+    }
 }
 
 /// Names are safe in paths, URLs and messages.
-fn is_plugin_name(name: &str) -> bool {
+pub fn is_plugin_name(name: &str) -> bool {
     let plain = name
         .bytes()
         .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     plain && (1..=64).contains(&name.len()) && name.starts_with(|c: char| c.is_ascii_lowercase())
-}
-
-struct HexDigest<'a>(&'a [u8]);
-
-impl fmt::LowerHex for HexDigest<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
 }

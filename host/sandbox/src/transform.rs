@@ -1,19 +1,23 @@
 //! A transform at work on a job.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use arrow_array::BooleanArray;
 use exeat_gate::{BytesGuard, ColumnSpec, OutputGuard, Schema, ShapedBatch, ShapedColumn};
 
-use crate::abi::v0_1::{Guest, Job};
+use crate::abi::v0_1::Guest;
 use crate::abi::{self, OutputColumn};
+use crate::chain::PluginUse;
 use crate::checked;
 use crate::engine::Sandbox;
 use crate::error::{Cause, OpenError, PluginFailure};
+use crate::figures::{Figures, Recorder};
 use crate::limits::PluginLimits;
 use crate::lower::Lowered;
 use crate::plugin::Plugin;
-use crate::store::{GuestStore, LogLine, printable};
+use crate::session::Session;
+use crate::store::printable;
 use crate::{JobContext, OfferedColumn};
 
 /// A row that a plugin cannot put into the output.
@@ -25,6 +29,8 @@ pub struct Reject {
     pub batch: u64,
     /// The row of the batch as this plugin was given it, from 0.
     pub row: u32,
+    /// The user whose row it is, where rows tell.
+    pub user_id: Option<String>,
     /// The field that is blamed.
     pub field: Option<String>,
     /// A short code.
@@ -50,12 +56,9 @@ impl Reject {
     }
 }
 
-/// One instance of a transform, opened for one job.
+/// A transform, opened for one job.
 pub struct TransformSession {
-    plugin: Plugin,
-    store: GuestStore,
-    guest: Guest,
-    limits: PluginLimits,
+    session: Session<abi::TransformPlan>,
     /// Names of the input columns that the plan touches, in input order.
     needs: Vec<ColumnSpec>,
     /// Indexes of the columns that the guest is given, in a batch of just the needed ones.
@@ -66,7 +69,7 @@ pub struct TransformSession {
 
 impl std::fmt::Debug for TransformSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("TransformSession").field(&self.plugin).finish()
+        f.debug_tuple("TransformSession").field(self.plugin()).finish()
     }
 }
 
@@ -83,22 +86,15 @@ impl TransformSession {
     /// that it [needs](Self::needs) if `narrowed`, and all that it was offered if not.
     pub(crate) fn open(
         sandbox: &Sandbox,
-        plugin: &Plugin,
-        limits: PluginLimits,
+        used: &PluginUse,
         job: &JobContext,
         offered: &[OfferedColumn],
-        config: &str,
         narrowed: bool,
     ) -> Result<Self, OpenError> {
-        let (mut store, guest) = plugin.instantiate(sandbox, limits)?;
-        let key = crate::chain::plugin_key(job, plugin);
-        let job = Job::of(job, &key);
-        let plan = store
-            .call(|store| guest.open_transform(store, &job, offered, config))
-            .map_err(|cause| plugin.failure(None, None, cause))?
-            .map_err(|fault| open_fault(plugin, fault, limits))?;
+        let session = Session::start(sandbox, used, job, offered, Guest::open_transform)?;
+        let (plugin, plan) = (&used.plugin, session.plan());
         let broken = |message: &str| plugin.failure(None, None, Cause::GuestFault(message.to_owned()));
-        let touched = touched(&plan, offered.len())
+        let touched = touched(plan, offered.len())
             .ok_or_else(|| broken("its plan names a column that is not there, or reads one twice"))?;
         let needs: Vec<usize> = if narrowed {
             touched.into_iter().collect()
@@ -112,10 +108,11 @@ impl TransformSession {
                 .unwrap_or_default()
         };
         let reads: Vec<usize> = plan.reads.iter().map(|input| place(*input)).collect();
-        let needs: Vec<ColumnSpec> = needs.iter().map(|input| offered[*input].spec.clone()).collect();
+        let specs: Vec<ColumnSpec> = needs.iter().map(|input| offered[*input].spec.clone()).collect();
         let columns: Vec<ShapedColumn> = plan
             .output
-            .into_iter()
+            .iter()
+            .cloned()
             .map(|column| match column {
                 OutputColumn::Pass { input, name } => ShapedColumn::Pass {
                     input: place(input),
@@ -136,13 +133,10 @@ impl TransformSession {
             })
             .collect();
         let guard =
-            OutputGuard::new(&needs, columns).map_err(|error| plugin.failure(None, None, error.into()))?;
+            OutputGuard::new(&specs, columns).map_err(|error| plugin.failure(None, None, error.into()))?;
         Ok(Self {
-            plugin: plugin.clone(),
-            store,
-            guest,
-            limits,
-            needs,
+            session,
+            needs: specs,
             reads,
             computed,
             guard,
@@ -164,7 +158,12 @@ impl TransformSession {
 
     /// The plugin.
     pub fn plugin(&self) -> &Plugin {
-        &self.plugin
+        self.session.plugin()
+    }
+
+    /// Where it is noted what the plugin does.
+    pub(crate) fn recorder(&self) -> &Recorder {
+        self.session.recorder()
     }
 
     /// The columns that come out.
@@ -172,77 +171,112 @@ impl TransformSession {
         self.guard.schema()
     }
 
-    /// What the guest has logged since the last call.
-    pub fn take_log(&mut self) -> Vec<LogLine> {
-        self.store.store.data_mut().take_lines()
-    }
-
     pub(crate) fn process(
         &mut self,
         sequence: u64,
-        input: ShapedBatch,
+        input: &ShapedBatch,
     ) -> Result<Transformed, PluginFailure> {
-        let rows = input.rows();
-        self.call(sequence, &input)
-            .and_then(|output| self.check(sequence, rows, input, output))
-            .map_err(|cause| self.plugin.failure(Some(sequence), None, cause))
+        let begun = Instant::now();
+        let stateless = self.session.plan().stateless;
+        let Self {
+            session,
+            reads,
+            computed,
+            guard,
+            ..
+        } = self;
+        let done = session.batch(sequence, stateless, |session| {
+            let columns = lower(reads, input)?;
+            let rows = u32::try_from(input.rows())
+                .map_err(|_| Cause::GuestFault("the batch is too large".to_owned()))?;
+            let output = session.call(|guest, store| guest.transform(store, sequence, rows, &columns))?;
+            let bytes_out = output.columns.iter().map(abi::Column::bytes).sum();
+            session
+                .store()
+                .note_bytes(columns.iter().map(Lowered::bytes).sum(), bytes_out)?;
+            check(
+                session.plugin(),
+                session.limits(),
+                computed,
+                guard,
+                sequence,
+                input,
+                output,
+            )
+        })?;
+        self.note(input, &done, begun);
+        Ok(done)
     }
 
-    fn call(&mut self, sequence: u64, input: &ShapedBatch) -> Result<abi::TransformOutput, Cause> {
-        let columns = lower(&self.reads, input)?;
-        let rows = u32::try_from(input.rows())
-            .map_err(|_| Cause::GuestFault("the batch is too large".to_owned()))?;
-        let guest = &self.guest;
-        let answer = self
-            .store
-            .call(|store| guest.transform(store, sequence, rows, &columns))?;
-        answer.map_err(|fault| Cause::GuestError(fault_text(fault, self.limits)))
+    fn note(&self, input: &ShapedBatch, done: &Transformed, begun: Instant) {
+        self.recorder().note(|figures| {
+            figures.batches += 1;
+            figures.rows_in += input.rows() as u64;
+            figures.rows_out += done.batch.rows() as u64;
+            figures.rows_dropped += done.dropped;
+            note_rejects(figures, &done.rejects, done.rejected);
+            let time = begun.elapsed();
+            figures.batch_ns += time.as_nanos() as u64;
+            figures.batch_times.note(time);
+        });
     }
+}
 
-    fn check(
-        &self,
-        sequence: u64,
-        rows: usize,
-        input: ShapedBatch,
-        output: abi::TransformOutput,
-    ) -> Result<Transformed, Cause> {
-        if output.columns.len() != self.computed.len() {
-            return Err(Cause::GuestFault(
-                "it returned another number of columns than planned".to_owned(),
-            ));
-        }
-        let computed = self
-            .computed
-            .iter()
-            .zip(output.columns)
-            .map(|(spec, column)| checked::column(spec, column, rows))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(Cause::GuestFault)?;
-        let mut keep = match output.keep {
-            None => vec![true; rows],
-            Some(bits) => checked::bitmap(bits, rows)
-                .ok_or_else(|| Cause::GuestFault("its keep bitmap has the wrong size".to_owned()))?
-                .iter()
-                .collect(),
-        };
-        let rejected = rejected_rows(&output.rejects, rows).map_err(Cause::GuestFault)?;
-        let dropped = keep
-            .iter()
-            .enumerate()
-            .filter(|(row, kept)| !**kept && !rejected.contains(row))
-            .count() as u64;
-        rejected.iter().for_each(|row| keep[*row] = false);
-        let all_stay = keep.iter().all(|kept| *kept);
-        let keep = (!all_stay).then(|| BooleanArray::from(keep));
-        let batch = self.guard.admit(input, computed, keep.as_ref())?;
-        let rejects = checked_rejects(&self.plugin, sequence, output.rejects, self.limits)?;
-        Ok(Transformed {
-            batch,
-            dropped,
-            rejects,
-            rejected: rejected.len() as u64,
-        })
+/// Counts rejects by code; those that were not kept have none.
+pub(crate) fn note_rejects(figures: &mut Figures, rejects: &[Reject], rejected: u64) {
+    rejects
+        .iter()
+        .for_each(|reject| figures.count_rejects(&reject.code, 1));
+    let more = rejected.saturating_sub(rejects.len() as u64);
+    if more > 0 {
+        figures.count_rejects("(not listed)", more);
     }
+}
+
+fn check(
+    plugin: &Plugin,
+    limits: PluginLimits,
+    computed: &[ColumnSpec],
+    guard: &OutputGuard,
+    sequence: u64,
+    input: &ShapedBatch,
+    output: abi::TransformOutput,
+) -> Result<Transformed, Cause> {
+    let rows = input.rows();
+    if output.columns.len() != computed.len() {
+        return Err(Cause::GuestFault(
+            "it returned another number of columns than planned".to_owned(),
+        ));
+    }
+    let computed = computed
+        .iter()
+        .zip(output.columns)
+        .map(|(spec, column)| checked::column(spec, column, rows))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(Cause::GuestFault)?;
+    let mut keep = match output.keep {
+        None => vec![true; rows],
+        Some(bits) => checked::bitmap(bits, rows)
+            .ok_or_else(|| Cause::GuestFault("its keep bitmap has the wrong size".to_owned()))?
+            .iter()
+            .collect(),
+    };
+    let rejected = rejected_rows(&output.rejects, rows).map_err(Cause::GuestFault)?;
+    let dropped = keep
+        .iter()
+        .enumerate()
+        .filter(|(row, kept)| !**kept && !rejected.contains(row))
+        .count() as u64;
+    rejected.iter().for_each(|row| keep[*row] = false);
+    let all_stay = keep.iter().all(|kept| *kept);
+    let keep = (!all_stay).then(|| BooleanArray::from(keep));
+    let batch = guard.admit(input, computed, keep.as_ref())?;
+    Ok(Transformed {
+        batch,
+        dropped,
+        rejects: checked_rejects(plugin, sequence, input, output.rejects, limits)?,
+        rejected: rejected.len() as u64,
+    })
 }
 
 /// The rejects of a batch that are kept, their texts cut to size. They are written to a file, so
@@ -250,6 +284,7 @@ impl TransformSession {
 pub(crate) fn checked_rejects(
     plugin: &Plugin,
     batch: u64,
+    input: &ShapedBatch,
     rejects: Vec<abi::Reject>,
     limits: PluginLimits,
 ) -> Result<Vec<Reject>, Cause> {
@@ -263,6 +298,7 @@ pub(crate) fn checked_rejects(
             plugin: label.clone(),
             batch,
             row: reject.row,
+            user_id: input.user_id(reject.row as usize).map(str::to_owned),
             field: reject.field.as_deref().map(cut).transpose()?,
             code: cut(&reject.code)?,
             message: cut(&reject.message)?,
@@ -313,31 +349,4 @@ fn touched(plan: &abi::TransformPlan, offered: usize) -> Option<BTreeSet<usize>>
         .collect();
     let sound = reads.len() == plan.reads.len() && touched.iter().all(|input| *input < offered);
     sound.then_some(touched)
-}
-
-pub(crate) fn open_fault(plugin: &Plugin, fault: abi::Fault, limits: PluginLimits) -> OpenError {
-    let cut = |text: String| printable(&text, limits.message_bytes);
-    let label = plugin.label();
-    match fault {
-        abi::Fault::Config { pointer, message } => OpenError::Config {
-            plugin: label,
-            pointer: cut(pointer),
-            message: cut(message),
-        },
-        abi::Fault::Schema { field, message } => OpenError::Schema {
-            plugin: label,
-            field: cut(field),
-            message: cut(message),
-        },
-        abi::Fault::Internal(message) => plugin.failure(None, None, Cause::GuestError(cut(message))).into(),
-    }
-}
-
-pub(crate) fn fault_text(fault: abi::Fault, limits: PluginLimits) -> String {
-    let text = match fault {
-        abi::Fault::Config { pointer, message } => format!("{message} (configuration, {pointer})"),
-        abi::Fault::Schema { field, message } => format!("{field} {message}"),
-        abi::Fault::Internal(message) => message,
-    };
-    printable(&text, limits.message_bytes)
 }

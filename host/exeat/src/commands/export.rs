@@ -138,6 +138,7 @@ fn request(args: &ExportArgs, order: &PluginOrder) -> Result<ExportRequest> {
         };
         Ok(PluginRequest {
             plugin: name.clone(),
+            digest: None,
             config,
         })
     };
@@ -169,6 +170,7 @@ fn request(args: &ExportArgs, order: &PluginOrder) -> Result<ExportRequest> {
             OnRejectArg::Fail => OnReject::Fail,
             OnRejectArg::Skip => OnReject::Skip,
         },
+        max_rejects: args.max_rejects,
     })
 }
 

@@ -31,7 +31,7 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
         Command::Demo(args) => demo::run(data, args).await,
         Command::Users(command) => users::run(data, command).await,
         Command::Token(command) => token::run(data, command).await,
-        Command::Plugin(command) => plugin::run(data, command).await,
+        Command::Plugin(command) => plugin::run(data, *command).await,
         Command::Audit(command) => audit::run(data, command).await,
         Command::Fields { json } => fields::run(json),
     }

@@ -40,6 +40,12 @@ pub(super) async fn serve(engine: Engine, listener: TcpListener, workers: u8) ->
         on_interrupt.cancel();
     });
     engine.recover().await?;
+    let admitting = engine.clone();
+    tokio::spawn(async move {
+        if let Err(error) = admitting.resume_admissions().await {
+            tracing::error!(%error, "admissions that were left behind cannot be resumed");
+        }
+    });
     let workers: Vec<_> = (0..workers)
         .map(|_| tokio::spawn(worker::work(engine.clone(), stop.clone())))
         .collect();

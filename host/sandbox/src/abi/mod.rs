@@ -8,6 +8,7 @@ use exeat_gate::{ColumnSpec, ColumnType};
 pub(crate) const SUPPORTED: &str = "0.1";
 
 /// What a plugin says of itself. Unchecked.
+#[derive(PartialEq)]
 pub(crate) struct Description {
     pub(crate) name: String,
     pub(crate) version: String,
@@ -23,12 +24,15 @@ pub(crate) enum Fault {
 }
 
 /// A transform's plan. Unchecked.
+#[derive(PartialEq)]
 pub(crate) struct TransformPlan {
     pub(crate) reads: Vec<u32>,
+    pub(crate) stateless: bool,
     pub(crate) output: Vec<OutputColumn>,
 }
 
 /// One column of a transform's plan. Unchecked.
+#[derive(Clone, PartialEq)]
 pub(crate) enum OutputColumn {
     Pass { input: u32, name: String },
     Constant { name: String, value: Scalar },
@@ -36,6 +40,7 @@ pub(crate) enum OutputColumn {
 }
 
 /// A constant. Unchecked.
+#[derive(Clone, PartialEq)]
 pub(crate) enum Scalar {
     Null(ColumnType),
     Boolean(bool),
@@ -98,4 +103,31 @@ pub(crate) struct Encoded {
 pub(crate) enum Chunk {
     BeginFile { name: String, media_type: String },
     Bytes(Vec<u8>),
+}
+
+impl Column {
+    /// Size of the values.
+    pub(crate) fn bytes(&self) -> u64 {
+        let texts = |texts: &Texts| texts.bytes.len() + size_of_val(texts.offsets.as_slice());
+        let values = match &self.values {
+            Values::Boolean(bits) => bits.len(),
+            Values::Int64(values) | Values::TimestampUs(values) => size_of_val(values.as_slice()),
+            Values::Float64(values) => size_of_val(values.as_slice()),
+            Values::Utf8(values) | Values::Json(values) => texts(values),
+            Values::Utf8List { offsets, values } => size_of_val(offsets.as_slice()) + texts(values),
+        };
+        (values + self.validity.as_ref().map_or(0, Vec::len)) as u64
+    }
+}
+
+impl Encoded {
+    /// Size of what is put out.
+    pub(crate) fn bytes(&self) -> u64 {
+        let chunks = self.chunks.iter().map(|chunk| match chunk {
+            Chunk::BeginFile { name, .. } => name.len(),
+            Chunk::Bytes(bytes) => bytes.len(),
+        });
+        let lines = self.side_lines.iter().map(|(_, line)| line.len());
+        chunks.chain(lines).sum::<usize>() as u64
+    }
 }

@@ -309,6 +309,7 @@ impl From<transform::Plan> for TransformPlan {
         });
         Self {
             reads: plan.reads,
+            stateless: plan.stateless,
             output: output.collect(),
         }
     }

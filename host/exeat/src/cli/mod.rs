@@ -1,11 +1,17 @@
 //! Commands and flags.
 
+mod plugin;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use exeat_directory::tokens::Scope;
 use exeat_encode::{Compression, Format, FormulaPolicy};
+
+pub(crate) use plugin::{
+    BenchArgs, ComponentArg, HouseArgs, KindArg, LangArg, PluginCommand, RunArgs, VersionArg,
+};
 
 /// Exeat lets users leave: consistent exports of a tenant's users, without what must not leave.
 #[derive(Debug, Parser)]
@@ -38,9 +44,9 @@ pub(crate) enum Command {
     /// Create, list or revoke API tokens
     #[command(subcommand)]
     Token(TokenCommand),
-    /// See which plugins there are
+    /// Write, try, upload and manage plugins
     #[command(subcommand)]
-    Plugin(PluginCommand),
+    Plugin(Box<PluginCommand>),
     /// See what left, what was refused, and who asked
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -78,7 +84,7 @@ pub(crate) struct ExportArgs {
     /// Redact e-mails and names, and every place where they may hide
     #[arg(long)]
     pub(crate) anonymize: bool,
-    /// Plugin that changes the rows; may be repeated, in order
+    /// Plugin that changes the rows, NAME or NAME@VERSION; may be repeated, in order
     #[arg(long, value_name = "NAME")]
     pub(crate) transform: Vec<String>,
     /// Plugin that renders the rows for another platform, as files in a folder
@@ -96,6 +102,9 @@ pub(crate) struct ExportArgs {
     /// What happens when a plugin rejects a row
     #[arg(long, value_enum, default_value_t = OnRejectArg::Fail)]
     pub(crate) on_reject: OnRejectArg,
+    /// With --on-reject skip: how many rejected rows are borne; left out, 10,000
+    #[arg(long, value_name = "ROWS")]
+    pub(crate) max_rejects: Option<u64>,
     /// File to write, or folder if there is an adapter; its manifest is written beside it
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: PathBuf,
@@ -214,19 +223,6 @@ Examples:
         tenant: String,
         /// Identifier, as listed
         token_id: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum PluginCommand {
-    /// List the plugins that exports can use
-    List {
-        /// Print the JSON Schema of each configuration, too
-        #[arg(long)]
-        schemas: bool,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
     },
 }
 
