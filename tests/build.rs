@@ -1,5 +1,5 @@
-//! Builds the guest that misbehaves.
+//! Builds the guests that misbehave.
 
 fn main() {
-    exeat_guest_build::build(&["misbehaving"], &["tests/guests"]);
+    exeat_guest_build::build(&["misbehaving", "hostile", "hostile-adapter"], &["tests/guests"]);
 }

@@ -81,7 +81,7 @@ export class Row {
   }
 
   get(column) {
-    const read = this.#readers[column.read];
+    const read = this.#readers[column?.read];
     if (read === undefined) {
       throw new TypeError("row.get takes a column that the plan reads");
     }
@@ -100,7 +100,7 @@ export class Output {
   }
 
   set(column, value) {
-    const values = this.#values[column.computed];
+    const values = this.#values[column?.computed];
     if (values === undefined) {
       throw new TypeError("out.set takes a column that the plan computes");
     }

@@ -183,6 +183,7 @@ test("what goes wrong is a fault that says where and quotes no data", () => {
   assert.ok(!fault((name) => JSON.parse(name)).val.includes("secret"));
   assert.match(fault(() => undefined).val, /neither keep, drop nor a reject/);
   assert.match(fault((name, write) => write(1)).val, /the column "name" takes text/);
+  assert.match(fault((name, write, row) => row.get(undefined)).val, /takes a column that the plan reads/);
   assert.match(thrown(() => shout(() => keep).process({ rows: 0, columns: [] })).val, /before it opened a job/);
 });
 

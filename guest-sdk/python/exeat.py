@@ -339,10 +339,12 @@ def _bitmap(flags):
 
 def _decode_texts(values):
     data = values.bytes
-    if data.isascii():
-        text = data.decode("ascii")
-        return [text[start:end] for start, end in pairwise(values.offsets)]
-    return [data[start:end].decode() for start, end in pairwise(values.offsets)]
+    # Latin-1 makes a character of every byte: one text to cut by offsets, and few pieces to decode again.
+    text = data.decode("latin-1")
+    pieces = [text[start:end] for start, end in pairwise(values.offsets)]
+    if text.isascii():
+        return pieces
+    return [piece if piece.isascii() else piece.encode("latin-1").decode() for piece in pieces]
 
 
 def _decode(column_type, validity, values, rows):
@@ -388,11 +390,11 @@ def _encode(column, values):
 
 
 def _encode_texts(values):
-    data = "".join(values)
-    if data.isascii():
-        return list(accumulate(map(len, values), initial=0)), data.encode("ascii")
-    pieces = [value.encode() for value in values]
-    return list(accumulate(map(len, pieces), initial=0)), b"".join(pieces)
+    text = "".join(values)
+    lengths = map(len, values)
+    if not text.isascii():
+        lengths = [len(value) if value.isascii() else len(value.encode()) for value in values]
+    return list(accumulate(lengths, initial=0)), text.encode()
 
 
 # ---- Plugins ----------------------------------------------------------------------------------

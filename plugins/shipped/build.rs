@@ -2,7 +2,8 @@
 
 fn main() {
     exeat_guest_build::build(
-        &["field-map", "pseudonymize", "auth0"],
+        // The no-op is not shipped: `exeat plugin bench` compares others with it.
+        &["field-map", "no-op", "pseudonymize", "auth0"],
         &["plugins/transforms", "plugins/adapters"],
     );
 }

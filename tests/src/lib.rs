@@ -1,8 +1,12 @@
-//! What end-to-end tests share: a data folder, the binary, a server, and the secrets to look for.
+//! What end-to-end tests share: a data folder, the binary, a server, a sandbox with hostile guests,
+//! and the secrets to look for.
 
+pub mod hostile;
 mod house;
+pub mod mutate;
 mod secrets;
 mod server;
+pub mod stage;
 
 pub use house::{House, Ran};
 pub use secrets::{Needles, persons, secrets};

@@ -95,6 +95,20 @@ impl Server {
         self.child.wait().expect("the server ends");
     }
 
+    /// Kills the server while requests to it are under way; they get no answer.
+    ///
+    /// # Panics
+    /// It cannot be killed.
+    pub fn kill_now(&self) {
+        let killed = std::process::Command::new("kill")
+            .args(["-9", &self.child.id().to_string()])
+            .status();
+        assert!(
+            killed.is_ok_and(|status| status.success()),
+            "the server can be killed"
+        );
+    }
+
     /// `GET`, with a token unless it is empty.
     ///
     /// # Panics
@@ -122,6 +136,68 @@ impl Server {
                 .send(body)
                 .expect("an answer"),
         )
+    }
+
+    /// `POST` of bytes that are no JSON.
+    ///
+    /// # Panics
+    /// There is no answer.
+    pub fn post_bytes(&self, path: &str, token: &str, body: &[u8]) -> Answer {
+        self.try_post_bytes(path, token, body).expect("an answer")
+    }
+
+    /// The same with a server that may be killed meanwhile.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub fn try_post_bytes(&self, path: &str, token: &str, body: &[u8]) -> Result<Answer, ureq::Error> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.url))
+            .header("Content-Type", "application/wasm")
+            .header("Authorization", format!("Bearer {token}"));
+        Ok(answer(request.send(body)?))
+    }
+
+    /// `PUT` of a JSON text.
+    ///
+    /// # Panics
+    /// There is no answer.
+    pub fn put(&self, path: &str, token: &str, body: &str) -> Answer {
+        let request = self
+            .agent
+            .put(format!("{}{path}", self.url))
+            .header("Content-Type", "application/json")
+            .header("Authorization", format!("Bearer {token}"));
+        answer(request.send(body).expect("an answer"))
+    }
+
+    /// `DELETE`.
+    ///
+    /// # Panics
+    /// There is no answer.
+    pub fn delete(&self, path: &str, token: &str) -> Answer {
+        let request = self
+            .agent
+            .delete(format!("{}{path}", self.url))
+            .header("Authorization", format!("Bearer {token}"));
+        answer(request.call().expect("an answer"))
+    }
+
+    /// Uploads a plugin and waits until its admission has ended; says the last answer.
+    ///
+    /// # Panics
+    /// It never ends.
+    pub fn upload(&self, token: &str, name: &str, version: &str, component: &[u8]) -> Answer {
+        let begun = Instant::now();
+        let path = format!("/v1/plugins?name={name}&version={version}");
+        let mut answer = self.post_bytes(&path, token, component);
+        while answer.status < 300 && answer.json()["state"] == "admitting" {
+            assert!(begun.elapsed() < PATIENCE, "waited for the admission of {name}");
+            std::thread::park_timeout(Duration::from_millis(50));
+            answer = self.get(&format!("/v1/plugins/{name}/{version}"), token);
+        }
+        answer
     }
 
     /// Asks for an export; says its id.

@@ -1,87 +1,51 @@
 //! Promises of the sandbox: a guest that misbehaves fails its job with a message, and nothing else.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::LazyLock;
+use std::time::Duration;
 
-use arrow_array::{ArrayRef, StringArray};
-use exeat_gate::{ColumnSpec, ColumnType, Field, Gate, RawBatch, ReleasedBatch, Schema, catalog};
-use exeat_sandbox::{Chain, JobContext, OfferedColumn, Plugin, PluginLimits, PluginUse, Sandbox};
+use exeat_sandbox::{Chain, LoadError, Plugin, PluginLimits, RefusalCode};
 use exeat_tests::MISBEHAVING;
+use exeat_tests::stage::{Stage, hasty, job, small_batch, timed};
 
-struct Stage {
-    sandbox: Sandbox,
+/// A sandbox with the plugin that misbehaves as it is told.
+struct Misbehaving {
+    stage: Stage,
     plugin: Plugin,
 }
 
-impl Stage {
-    fn new() -> Self {
-        let sandbox = Sandbox::new().expect("a sound stage");
-        let plugin = Plugin::load(&sandbox, MISBEHAVING, PluginLimits::default()).expect("a sound stage");
-        Self { sandbox, plugin }
+/// All tests share it: a guest's misdeeds are nobody else's.
+static MISBEHAVING_STAGE: LazyLock<Misbehaving> = LazyLock::new(|| {
+    let stage = Stage::new(env!("CARGO_BIN_EXE_exeat-under-test"));
+    let plugin = stage.load(MISBEHAVING).expect("it looks harmless");
+    Misbehaving { stage, plugin }
+});
+
+impl Misbehaving {
+    fn open(&self, misdeed: &str) -> Result<Chain, String> {
+        self.open_within(misdeed, hasty())
     }
 
-    fn open(&self, misdeed: &str) -> Result<Chain, String> {
-        let job = JobContext {
-            job_id: "exp_1".to_owned(),
-            snapshot_at_us: 0,
-            seed: 1,
-            tenant_key: [7; 32],
-        };
-        let limits = PluginLimits {
-            call_deadline: Duration::from_millis(200),
-            ..PluginLimits::default()
-        };
+    fn open_within(&self, misdeed: &str, limits: PluginLimits) -> Result<Chain, String> {
+        // In the middle of the batch.
         let config = format!("{{\"misdeed\": \"{misdeed}\", \"at_row\": 1}}");
-        let used = PluginUse {
-            plugin: self.plugin.clone(),
-            config,
-            limits,
-        };
-        Chain::open(&self.sandbox, &job, &offered(), &[used], None).map_err(|error| error.to_string())
+        let opened = self.stage.open_with(&job("exp_1"), &self.plugin, config, limits);
+        opened.map_err(|error| error.to_string())
     }
 
     fn fails(&self, misdeed: &str) -> String {
         match self.open(misdeed) {
             Err(error) => error,
-            Ok(mut chain) => chain.process(batch()).expect_err("a misdeed").to_string(),
+            Ok(mut chain) => {
+                let batch = small_batch(&chain);
+                chain.process(batch).expect_err("a misdeed").to_string()
+            }
         }
     }
 }
 
-fn fields() -> Vec<&'static Field> {
-    ["user_id", "name"]
-        .iter()
-        .map(|name| catalog().field(name).expect("a sound stage"))
-        .collect()
-}
-
-fn offered() -> Vec<OfferedColumn> {
-    fields()
-        .into_iter()
-        .map(|field| OfferedColumn {
-            spec: field.spec(),
-            selected: true,
-        })
-        .collect()
-}
-
-fn batch() -> ReleasedBatch {
-    let texts = |values: [&str; 3]| Arc::new(StringArray::from_iter_values(values)) as ArrayRef;
-    let columns = vec![texts(["usr_1", "usr_2", "usr_3"]), texts(["Anita", "Bob", "Cho"])];
-    let spec = |name: &str| ColumnSpec {
-        name: name.to_owned(),
-        column_type: ColumnType::Utf8,
-        nullable: true,
-    };
-    let schema: Schema = [spec("user_id"), spec("name")].into();
-    Gate::new(fields(), false)
-        .release(RawBatch::new(schema, columns, 3).expect("a sound stage"))
-        .expect("a sound batch")
-}
-
 #[test]
 fn each_misdeed_fails_with_a_message_that_names_plugin_and_batch() {
-    let stage = Stage::new();
+    let stage = &*MISBEHAVING_STAGE;
     let cases = [
         (
             "spin",
@@ -125,29 +89,46 @@ fn each_misdeed_fails_with_a_message_that_names_plugin_and_batch() {
 
 #[test]
 fn a_runaway_guest_is_stopped_soon_after_its_deadline_and_stays_dead() {
-    let stage = Stage::new();
+    let stage = &*MISBEHAVING_STAGE;
     let mut chain = stage.open("spin").unwrap();
-    let begun = Instant::now();
-    chain.process(batch()).unwrap_err();
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-    let again = chain.process(batch()).unwrap_err().to_string();
+    let batch = small_batch(&chain);
+    let (failed, took) = timed(|| chain.process(batch));
+    failed.unwrap_err();
+    // It is tried once more on a fresh instance.
+    let most = hasty().call_deadline * 2 + Duration::from_secs(2);
+    assert!(took < most, "{took:?}");
+    let batch = small_batch(&chain);
+    let again = chain.process(batch).unwrap_err().to_string();
     assert!(again.contains("it had been stopped before"), "{again}");
-    assert_eq!(
-        stage.open("drop").unwrap().process(batch()).unwrap().dropped,
-        1,
-        "others work on"
-    );
+    let mut others = stage.open("drop").unwrap();
+    let batch = small_batch(&others);
+    assert_eq!(others.process(batch).unwrap().dropped, 1, "others work on");
+}
+
+#[test]
+fn a_batch_that_breaks_a_plugin_down_is_tried_once_more_on_a_fresh_instance() {
+    let stage = &*MISBEHAVING_STAGE;
+    let mut chain = stage.open("panic").unwrap();
+    let batch = small_batch(&chain);
+    chain.process(batch).unwrap_err();
+    let figures = chain.recorders()[0].take().figures;
+    assert_eq!((figures.retried_batches, figures.instantiations), (1, 2));
+    assert_eq!(figures.traps["trap"], 2);
 }
 
 #[test]
 fn dropped_and_rejected_rows_are_counted() {
-    let stage = Stage::new();
-    let dropped = stage.open("drop").unwrap().process(batch()).unwrap();
+    let stage = &*MISBEHAVING_STAGE;
+    let mut chain = stage.open("drop").unwrap();
+    let batch = small_batch(&chain);
+    let dropped = chain.process(batch).unwrap();
     assert_eq!(
         (dropped.batch.rows(), dropped.dropped, dropped.rejected),
         (2, 1, 0)
     );
-    let mut rejected = stage.open("reject").unwrap().process(batch()).unwrap();
+    let mut chain = stage.open("reject").unwrap();
+    let batch = small_batch(&chain);
+    let mut rejected = chain.process(batch).unwrap();
     assert_eq!(
         (rejected.batch.rows(), rejected.dropped, rejected.rejected),
         (2, 0, 1)
@@ -156,44 +137,42 @@ fn dropped_and_rejected_rows_are_counted() {
         rejected.rejects.remove(0).into_failure().to_string(),
         "plugin misbehaving 0.1.0 failed in batch 0, row 1: it rejects the row for its name: the name is too short (too_short)"
     );
+    let figures = chain.recorders()[0].take().figures;
+    assert_eq!((figures.rows_in, figures.rows_out), (3, 2));
+    assert_eq!(figures.rejected["too_short"], 1);
 }
 
 #[test]
 fn a_log_flood_is_cut_and_harmless() {
-    let stage = Stage::new();
-    let mut chain = stage.open("log_flood").unwrap();
-    chain.process(batch()).unwrap();
-    let lines = chain.take_log();
-    let bytes: usize = lines.iter().map(|(_, line)| line.text.len()).sum();
-    assert!(!lines.is_empty() && bytes <= PluginLimits::default().log_call_bytes);
+    let stage = &*MISBEHAVING_STAGE;
+    let mut chain = stage.open_within("log_flood", PluginLimits::CEILING).unwrap();
+    let batch = small_batch(&chain);
+    chain.process(batch).unwrap();
+    let record = chain.recorders()[0].take();
+    let bytes: usize = record.log.iter().map(|line| line.text.len()).sum();
+    assert!(!record.log.is_empty() && bytes <= PluginLimits::CEILING.log_call_bytes);
     assert!(
-        lines
+        record
+            .log
             .iter()
-            .all(|(_, line)| !line.text.contains(char::is_control))
+            .all(|line| !line.text.contains(char::is_control))
+    );
+    assert_eq!(
+        record.log.len() as u64 + record.figures.log_lines_dropped,
+        100_000
     );
 }
 
 #[test]
 fn output_beyond_the_limit_is_refused() {
-    let stage = Stage::new();
-    let job = JobContext {
-        job_id: "exp_1".to_owned(),
-        snapshot_at_us: 0,
-        seed: 1,
-        tenant_key: [7; 32],
-    };
+    let stage = &*MISBEHAVING_STAGE;
     let limits = PluginLimits {
         output_bytes_per_call: 1 << 20,
-        ..PluginLimits::default()
+        ..PluginLimits::CEILING
     };
-    let config = r#"{"misdeed": "huge_output"}"#.to_owned();
-    let used = PluginUse {
-        plugin: stage.plugin.clone(),
-        config,
-        limits,
-    };
-    let mut chain = Chain::open(&stage.sandbox, &job, &offered(), &[used], None).unwrap();
-    let failure = chain.process(batch()).unwrap_err().to_string();
+    let mut chain = stage.open_within("huge_output", limits).unwrap();
+    let batch = small_batch(&chain);
+    let failure = chain.process(batch).unwrap_err().to_string();
     assert!(
         failure.contains("its output exceeded the limit of one call"),
         "{failure}"
@@ -202,31 +181,53 @@ fn output_beyond_the_limit_is_refused() {
 
 #[test]
 fn what_is_no_plugin_is_refused_with_a_sentence() {
-    let sandbox = Sandbox::new().unwrap();
+    let stage = &MISBEHAVING_STAGE.stage;
     let core_module = b"\0asm\x01\0\0\0";
     let empty_component = b"\0asm\x0d\0\x01\0";
-    let cases: [(&[u8], &str); 4] = [
-        (b"", "this is not a WebAssembly component"),
-        (b"#!/bin/sh", "this is not a WebAssembly component"),
-        (core_module, "this is not a WebAssembly component"),
+    let cases: [(&[u8], RefusalCode, &str); 4] = [
+        (b"", RefusalCode::NotWasm, "this is not a WebAssembly component"),
+        (
+            b"#!/bin/sh",
+            RefusalCode::NotWasm,
+            "this is not a WebAssembly component",
+        ),
+        (
+            core_module,
+            RefusalCode::CoreModule,
+            "this is a core module, not a component",
+        ),
         (
             empty_component,
-            "this component exports neither exeat:plugin/transform nor exeat:plugin/adapter",
+            RefusalCode::NoWorld,
+            "the component exports neither exeat:plugin/transform nor exeat:plugin/adapter",
         ),
     ];
-    for (bytes, message) in cases {
-        let error = Plugin::load(&sandbox, bytes, PluginLimits::default())
-            .unwrap_err()
-            .to_string();
-        assert!(error.starts_with(message), "{error}");
+    for (bytes, code, message) in cases {
+        let LoadError::Refused(refusal) = stage.load(bytes).unwrap_err() else {
+            panic!("the host failed");
+        };
+        assert_eq!(refusal.code, code);
+        assert!(refusal.message.starts_with(message), "{refusal}");
     }
 }
 
 #[test]
+fn code_is_compiled_once_where_it_is_kept() {
+    let stage = Stage::with_cache(env!("CARGO_BIN_EXE_exeat-under-test"));
+    assert!(stage.load(MISBEHAVING).unwrap().compiled_in().is_some());
+    let again = stage.load(MISBEHAVING).unwrap();
+    assert!(again.compiled_in().is_none());
+    let mut chain = stage.open(&again, "drop", hasty()).unwrap();
+    let batch = small_batch(&chain);
+    assert_eq!(chain.process(batch).unwrap().dropped, 1, "it runs as well");
+    assert_eq!(chain.recorders()[0].take().figures.cache_hits, 1);
+}
+
+#[test]
 fn shipped_plugins_load_describe_themselves_and_import_no_wasi() {
-    let sandbox = Sandbox::new().unwrap();
+    let stage = &MISBEHAVING_STAGE.stage;
     for shipped in exeat_shipped::PLUGINS {
-        let plugin = Plugin::load(&sandbox, shipped.component, PluginLimits::default()).unwrap();
+        let plugin = stage.load(shipped.component).unwrap();
         assert_eq!(plugin.name(), shipped.name);
         assert!(
             plugin

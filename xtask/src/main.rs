@@ -1,15 +1,22 @@
-//! One word for each habit: `cargo xtask demo | test | plugins | deny`.
+//! One word for each habit: `cargo xtask demo | test | kits | plugins | deny | fuzz`.
+
+mod fuzz;
+mod kits;
+#[path = "../../tests/src/mutate.rs"]
+pub mod mutate;
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 const USAGE: &str = "\
 cargo xtask demo [ARGS]   set everything up, build in release, serve a demo tenant (see exeat demo --help)
-cargo xtask test          everything that CI runs: format, clippy, tests, docs, licenses
+cargo xtask test          everything that CI runs: format, clippy, tests, kits, docs, licenses
+cargo xtask kits          try the kit of every language as an author would: new, build, test, push, export
 cargo xtask plugins       build the shipped plugins alone
-cargo xtask deny          check licenses, sources and the walls between the rooms";
+cargo xtask deny          check licenses, sources and the walls between the rooms
+cargo xtask fuzz [SEEDS]  build in release, give exeat plugin check so many damaged components (1,000)";
 
 const GUEST_TARGET: &str = "wasm32-unknown-unknown";
 const DEMO_DATA: &str = "./exeat-demo";
@@ -30,6 +37,8 @@ fn main() -> ExitCode {
         "test" => test(),
         "plugins" => add_guest_target().and_then(|()| cargo(&["build", "--package", "exeat-shipped"])),
         "deny" => deny(),
+        "kits" => add_guest_target().and_then(|()| kits::kits()),
+        "fuzz" => release().and_then(|exeat| fuzz::fuzz(&exeat, rest.first().map(String::as_str))),
         _ => Err(format!("there is no habit \"{word}\"\n\n{USAGE}")),
     };
     match done {
@@ -41,22 +50,26 @@ fn main() -> ExitCode {
     }
 }
 
-/// Builds plugins and host in release, then hands over to `exeat demo`.
+/// Sets up everything, then hands over to `exeat demo`.
 fn demo(args: &[String]) -> Outcome {
-    add_guest_target()?;
-    cargo(&["build", "--release", "--package", "exeat"])?;
-    let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/exeat");
-    let mut exeat = Command::new(binary);
+    let mut exeat = Command::new(release()?);
     if env::var_os("EXEAT_DATA").is_none() && !args.iter().any(|arg| arg.starts_with("--data")) {
         exeat.args(["--data", DEMO_DATA]);
     }
     run(exeat.arg("demo").args(args))
 }
 
+/// Builds plugins and host in release.
+fn release() -> Result<PathBuf, String> {
+    add_guest_target()?;
+    cargo(&["build", "--release", "--package", "exeat"])?;
+    Ok(Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/exeat"))
+}
+
 /// Everything that CI runs.
 fn test() -> Outcome {
     add_guest_target()?;
-    let steps: [Step; 5] = [
+    let steps: [Step; 6] = [
         ("format", || cargo(&["fmt", "--all", "--check"])),
         ("clippy", || {
             cargo(&[
@@ -70,6 +83,7 @@ fn test() -> Outcome {
             ])
         }),
         ("tests", || cargo(&["test", "--workspace", "--locked"])),
+        ("kits", kits::kits),
         ("docs", || {
             let mut doc = cargo_command(&["doc", "--workspace", "--no-deps", "--locked"]);
             run(doc.env("RUSTDOCFLAGS", "--deny warnings"))

@@ -58,7 +58,7 @@ pub(crate) async fn upload(
             .hint("POST /v1/plugins?name=shout&version=0.1.0, with the component as the body")
     })?;
     let uploaded = {
-        let _place = app.engine.upload_place().await?;
+        let place = app.engine.upload_place().await?;
         let read = tokio::time::timeout(BODY_PATIENCE, axum::body::to_bytes(body, MAX_COMPONENT_BYTES));
         let component = match read.await {
             Ok(Ok(component)) => component,
@@ -71,7 +71,7 @@ pub(crate) async fn upload(
             component,
         };
         app.engine
-            .upload_plugin(granted.tenant(), &granted.actor(), upload, PATIENCE)
+            .upload_plugin(granted.tenant(), &granted.actor(), upload, place, PATIENCE)
             .await?
     };
     let plugin = uploaded.plugin;

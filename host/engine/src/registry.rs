@@ -243,7 +243,14 @@ impl PluginRegistry {
     ) -> Result<Plugin, EngineError> {
         let record = match version {
             Some(version) => self.directory.plugin(tenant, name, version).await?,
-            None => self.directory.latest_plugin(tenant, name).await?,
+            None => match self.directory.latest_plugin(tenant, name).await? {
+                Some(record) => Some(record),
+                // None can be used: the newest tells why.
+                None => {
+                    let all = self.directory.plugins(tenant).await?;
+                    all.into_iter().find(|record| record.name == name)
+                }
+            },
         };
         let wanted = |record: &PluginRecord| {
             request

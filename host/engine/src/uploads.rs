@@ -116,8 +116,8 @@ impl Engine {
         }
     }
 
-    /// Takes an upload: looks at the bytes, stores them, and begins the admission, for whose end it
-    /// waits at most `patience`.
+    /// Takes an upload: looks at the bytes, stores them, gives its place back, and begins the
+    /// admission, for whose end it waits at most `patience`.
     ///
     /// # Errors
     /// The component is refused, or the version exists with other bytes.
@@ -126,6 +126,7 @@ impl Engine {
         tenant: &Tenant,
         actor: &str,
         upload: Upload,
+        place: UploadPlace,
         patience: Duration,
     ) -> Result<Uploaded, EngineError> {
         let Upload {
@@ -162,9 +163,11 @@ impl Engine {
         let Ok(waiting) = Arc::clone(&self.uploads.waiting).try_acquire_owned() else {
             return Err(busy().into());
         };
-        match self.register(tenant, actor, &new, component.clone()).await? {
+        let registered = self.register(tenant, actor, &new, component).await?;
+        drop(place);
+        match registered {
             Registered::New => {
-                let admission = self.admit_in_background(tenant, actor, &name, &version, component, waiting);
+                let admission = self.admit_in_background(tenant, actor, &new, waiting);
                 // Whoever does not want to wait polls the plugin's state.
                 if let Ok(Ok(Err(error))) = tokio::time::timeout(patience, admission).await {
                     return Err(error);
@@ -192,7 +195,7 @@ impl Engine {
                     .into())
             }
             Registered::TooMany => {
-                let detail = "the tenant has as many plugin versions as one may have";
+                let detail = "the tenant has as many plugin versions, or bytes of them, as one may have";
                 Err(RequestError::new("too-many-versions", "", detail)
                     .hint("delete some")
                     .into())
@@ -224,21 +227,20 @@ impl Engine {
     /// The directory refused.
     pub async fn resume_admissions(&self) -> Result<(), EngineError> {
         for (tenant, plugin) in self.directory.admitting_plugins().await? {
-            let (Some(component), Ok(waiting)) = (
-                self.plugins.components.get(&plugin.digest).await?,
-                Arc::clone(&self.uploads.waiting).acquire_owned().await,
-            ) else {
-                continue;
+            let Ok(waiting) = Arc::clone(&self.uploads.waiting).acquire_owned().await else {
+                return Ok(());
+            };
+            let upload = NewPlugin {
+                name: plugin.name,
+                version: plugin.version,
+                // Nobody asks for it again.
+                kind: "",
+                digest: plugin.digest,
+                bytes: plugin.bytes,
+                uploader: plugin.uploader.clone(),
             };
             // Its end is recorded; nobody waits for it here.
-            drop(self.admit_in_background(
-                &tenant,
-                &plugin.uploader,
-                &plugin.name,
-                &plugin.version,
-                component,
-                waiting,
-            ));
+            drop(self.admit_in_background(&tenant, &plugin.uploader, &upload, waiting));
         }
         Ok(())
     }
@@ -247,51 +249,42 @@ impl Engine {
         &self,
         tenant: &Tenant,
         actor: &str,
-        name: &str,
-        version: &str,
-        component: Bytes,
+        upload: &NewPlugin,
         waiting: tokio::sync::OwnedSemaphorePermit,
     ) -> JoinHandle<Result<(), EngineError>> {
-        let (engine, tenant) = (self.clone(), tenant.clone());
-        let (actor, name, version) = (actor.to_owned(), name.to_owned(), version.to_owned());
+        let (engine, tenant, actor, upload) =
+            (self.clone(), tenant.clone(), actor.to_owned(), upload.clone());
         tokio::spawn(async move {
             let _waiting = waiting;
-            let done = engine.admit(&tenant, &actor, &name, &version, component).await;
+            let done = engine.admit(&tenant, &actor, &upload).await;
             if let Err(error) = &done {
-                tracing::error!(plugin = name, version, %error, "an admission could not be carried out");
+                tracing::error!(plugin = upload.name, upload.version, %error, "an admission could not be carried out");
             }
             done
         })
     }
 
-    async fn admit(
-        &self,
-        tenant: &Tenant,
-        actor: &str,
-        name: &str,
-        version: &str,
-        component: Bytes,
-    ) -> Result<(), EngineError> {
+    /// The component is read back when its turn has come: those that wait take no memory.
+    async fn admit(&self, tenant: &Tenant, actor: &str, upload: &NewPlugin) -> Result<(), EngineError> {
         let _turn = self.uploads.compilations.acquire().await;
-        let limits = self.plugins.limits(tenant, name).await?;
-        let (sandbox, claimed) = (
-            self.plugins.sandbox.clone(),
-            (name.to_owned(), parse_version(version)?),
-        );
-        let digest = exeat_sandbox::digest(&component);
+        let NewPlugin {
+            name,
+            version,
+            digest,
+            ..
+        } = upload;
         let begun = Instant::now();
-        let admitted = tokio::task::spawn_blocking(move || {
-            admit(&sandbox, &component, limits, Some((&claimed.0, &claimed.1)))
-        });
-        let admitted = admitted.await.map_err(exeat_directory::DirectoryError::from)?;
-        let (end, action) = match admitted {
+        let (end, action) = match self.look_at(tenant, upload).await {
             Ok(admitted) => (admission_end(admitted, begun.elapsed()), PLUGIN_ADMITTED),
             Err(LoadError::Refused(refusal)) => (refusal_end(&refusal), PLUGIN_REFUSED),
-            Err(host @ LoadError::Host(_)) => {
-                return Err(EngineError::Plugin {
-                    name: name.to_owned(),
-                    source: Box::new(host),
-                });
+            Err(LoadError::Host(error)) => {
+                tracing::error!(
+                    plugin = name,
+                    version,
+                    error,
+                    "a component could not be looked at"
+                );
+                (host_fault_end(), PLUGIN_REFUSED)
             }
         };
         let mut detail = json!({"plugin": name, "version": version, "digest": digest});
@@ -299,16 +292,36 @@ impl Engine {
             detail["code"] = code.as_str().into();
             detail["detail"] = reason.as_str().into();
         }
+        let audited = record(actor, action, detail);
         self.directory
-            .end_admission(
-                tenant,
-                name,
-                version,
-                &digest,
-                &end,
-                &record(actor, action, detail),
-            )
+            .end_admission(tenant, name, version, digest, &end, &audited)
             .await?;
+        if action == PLUGIN_REFUSED {
+            self.remove_unneeded(digest).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_at(&self, tenant: &Tenant, upload: &NewPlugin) -> Result<Admitted, LoadError> {
+        let host = |error: EngineError| LoadError::Host(error.into());
+        let limits = self.plugins.limits(tenant, &upload.name).await.map_err(host)?;
+        let version = parse_version(&upload.version).map_err(|error| host(error.into()))?;
+        let component = self.plugins.components.get(&upload.digest).await;
+        let component = component.map_err(|error| host(error.into()))?;
+        let component = component.ok_or_else(|| LoadError::Host("the component is gone".into()))?;
+        let (sandbox, name) = (self.plugins.sandbox.clone(), upload.name.clone());
+        let looked =
+            tokio::task::spawn_blocking(move || admit(&sandbox, &component, limits, Some((&name, &version))));
+        looked.await.map_err(|error| LoadError::Host(error.into()))?
+    }
+
+    /// What nobody can use must not fill the disk.
+    async fn remove_unneeded(&self, digest: &str) -> Result<(), EngineError> {
+        let _storing = self.uploads.storing.lock().await;
+        if !self.directory.is_component_needed(digest).await? {
+            self.plugins.forget(digest);
+            self.plugins.components.remove(digest).await?;
+        }
         Ok(())
     }
 
@@ -491,7 +504,7 @@ impl Engine {
                 config: dry_run.config.to_string(),
                 limits,
             };
-            Ok(run(&sandbox, &trial_job(), &used, &selection, &rows).map_err(trial_problem)?)
+            run(&sandbox, &trial_job(), &used, &selection, &rows).map_err(trial_problem)
         });
         let outcome = outcome.await?;
         Ok(DryRunOutcome {
@@ -641,6 +654,14 @@ fn refused_as(code: &str, reason: &str) -> RequestError {
     RequestError {
         reason: Some(code.to_owned()),
         ..RequestError::new("plugin-refused", "", reason).hint("exeat plugin check shows the same, offline")
+    }
+}
+
+/// Whoever polls must learn that nothing will come of it.
+fn host_fault_end() -> AdmissionEnd {
+    AdmissionEnd::Refused {
+        code: "host-fault".to_owned(),
+        reason: "this host could not look at the component; upload it again".to_owned(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! An adapter at work on a job.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use exeat_gate::{BytesGuard, ColumnSpec, ShapedBatch};
@@ -13,6 +14,7 @@ use crate::error::{Cause, OpenError, PluginFailure};
 use crate::figures::Recorder;
 use crate::limits::PluginLimits;
 use crate::lower::Lowered;
+use crate::places::TakenPlaces;
 use crate::plugin::Plugin;
 use crate::session::Session;
 use crate::store::printable;
@@ -115,6 +117,7 @@ pub struct AdapterSession {
     needs: Vec<ColumnSpec>,
     reads: Vec<usize>,
     files: Files,
+    _places: Option<Arc<TakenPlaces>>,
 }
 
 /// The files that were begun, and what their bytes have shown so far.
@@ -160,7 +163,13 @@ impl AdapterSession {
             needs,
             reads,
             files: Files::default(),
+            _places: None,
         })
+    }
+
+    /// Holds the places of the chain that it was taken out of.
+    pub(crate) fn keep(&mut self, places: Arc<TakenPlaces>) {
+        self._places = Some(places);
     }
 
     /// The columns that a batch must hold.
@@ -238,6 +247,9 @@ impl AdapterSession {
         session.batch(sequence, false, |session| {
             let encoded = session.call(|guest, store| guest.finish(store))?;
             session.store().note_bytes(0, encoded.bytes())?;
+            if session.is_fresh() {
+                *files = Files::default();
+            }
             files.check(session.plugin(), session.limits(), sequence, None, encoded)
         })
     }
@@ -279,12 +291,13 @@ impl Files {
             .into_iter()
             .map(check_line)
             .collect::<Result<_, _>>()?;
-        for (field, reason, _) in &encoded.losses {
+        let mut losses = encoded.losses;
+        losses.truncate(limits.rejects_per_batch);
+        for (field, reason, _) in &losses {
             BytesGuard::default().check("the list of losses", field.as_bytes())?;
             BytesGuard::default().check("the list of losses", reason.as_bytes())?;
         }
         let cut = |text: String| printable(&text, limits.message_bytes);
-        let losses = encoded.losses.into_iter().take(limits.rejects_per_batch);
         Ok(EncodedBatch {
             chunks,
             written,
@@ -295,6 +308,7 @@ impl Files {
             },
             rejected,
             losses: losses
+                .into_iter()
                 .map(|(field, reason, rows)| Loss {
                     field: cut(field),
                     reason: cut(reason),

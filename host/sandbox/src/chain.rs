@@ -1,5 +1,7 @@
 //! The plugins of one job, one after the other: a released batch in, a shaped batch out.
 
+use std::sync::Arc;
+
 use exeat_gate::{ColumnSpec, ReleasedBatch, ShapedBatch};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -65,7 +67,7 @@ pub struct Chain {
     transforms: Vec<TransformSession>,
     adapter: Option<AdapterSession>,
     sequence: u64,
-    _places: TakenPlaces,
+    places: Arc<TakenPlaces>,
 }
 
 /// What the chain made of a batch.
@@ -140,7 +142,7 @@ impl Chain {
             transforms: sessions,
             adapter,
             sequence: 0,
-            _places: places,
+            places: Arc::new(places),
         })
     }
 
@@ -169,7 +171,10 @@ impl Chain {
 
     /// Takes the adapter out, to be run where its bytes are written.
     pub fn take_adapter(&mut self) -> Option<AdapterSession> {
-        self.adapter.take()
+        let mut adapter = self.adapter.take()?;
+        // It may outlive the chain; its place must live as long.
+        adapter.keep(Arc::clone(&self.places));
+        Some(adapter)
     }
 
     /// Runs a batch through every transform.

@@ -115,7 +115,7 @@ fn read_key(file: &Path) -> io::Result<Option<[u8; KEY_BYTES]>> {
 fn create_key(file: &Path) -> io::Result<[u8; KEY_BYTES]> {
     let mut key = [0; KEY_BYTES];
     getrandom::fill(&mut key).map_err(io::Error::other)?;
-    let folder = file.parent().unwrap_or(Path::new("."));
+    let folder = file.parent().unwrap_or_else(|| Path::new("."));
     // A temporary file is readable by its owner alone, and appears whole under its name.
     let mut written = tempfile::NamedTempFile::new_in(folder)?;
     written.write_all(&key)?;

@@ -16,7 +16,7 @@ pub(crate) const ALLOWED: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::GC_TYPES)
     .union(WasmFeatures::COMPONENT_MODEL);
 
-/// Switches off in the engine what the validator refuses, and what this wasmtime would switch on.
+/// Switches off in the engine what the validator refuses, as far as the engine itself can do without.
 pub(crate) fn apply(config: &mut wasmtime::Config) {
     config
         .wasm_simd(true)
@@ -26,7 +26,9 @@ pub(crate) fn apply(config: &mut wasmtime::Config) {
         .wasm_component_model(true)
         .wasm_relaxed_simd(false)
         .wasm_tail_call(false)
-        .wasm_multi_memory(false)
+        // wasmtime's own modules between a component's parts have several memories; a guest's are
+        // refused by the validator.
+        .wasm_multi_memory(true)
         .wasm_memory64(false)
         .wasm_wide_arithmetic(false)
         .wasm_custom_page_sizes(false);

@@ -25,6 +25,8 @@ mod limits;
 mod lower;
 mod places;
 mod plugin;
+#[cfg(test)]
+mod properties;
 mod refusal;
 mod session;
 mod store;

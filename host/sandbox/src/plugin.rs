@@ -89,9 +89,13 @@ impl Plugin {
         let text = |error: wasmtime::Error| printable(&format!("{error:#}"), limits.message_bytes);
         let refused = |code, message: String| LoadError::from(Refusal::new(code, message));
         // What the engine's pool cannot hold turns up here.
-        let component = code
-            .load(sandbox)
-            .map_err(|error| refused(RefusalCode::TooComplex, text(error)))?;
+        let component = code.load(sandbox).map_err(|error| {
+            let message = format!(
+                "the component takes more instances, memories or tables than a guest may have: {}",
+                text(error)
+            );
+            refused(RefusalCode::TooComplex, message)
+        })?;
         let wrong_world = |error| {
             let message = format!("the component does not fit its world: {}", text(error));
             refused(RefusalCode::WrongWorld, message)

@@ -137,16 +137,22 @@ fn panic_place(line: &str) -> Option<String> {
     ))
 }
 
-/// A text cut to a length in bytes, control characters replaced.
+/// A text cut to a length in bytes, without what does something to a terminal or a page.
 pub(crate) fn printable(text: &str, max_bytes: usize) -> String {
     let mut clean = String::with_capacity(text.len().min(max_bytes));
-    for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
+    for c in text.chars().map(|c| if acts_up(c) { ' ' } else { c }) {
         if clean.len() + c.len_utf8() > max_bytes {
             break;
         }
         clean.push(c);
     }
     clean
+}
+
+/// Control characters, line separators, and marks that turn the direction of what follows.
+fn acts_up(c: char) -> bool {
+    let marks = ['\u{61c}', '\u{200e}', '\u{200f}'];
+    c.is_control() || marks.contains(&c) || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl ResourceLimiter for JobState {

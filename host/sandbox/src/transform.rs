@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use arrow_array::BooleanArray;
-use exeat_gate::{BytesGuard, ColumnSpec, OutputGuard, Schema, ShapedBatch, ShapedColumn};
+use exeat_gate::{BytesGuard, ColumnSpec, GuardError, OutputGuard, Schema, ShapedBatch, ShapedColumn};
 
 use crate::abi::v0_1::Guest;
 use crate::abi::{self, OutputColumn};
@@ -96,6 +96,11 @@ impl TransformSession {
         let broken = |message: &str| plugin.failure(None, None, Cause::GuestFault(message.to_owned()));
         let touched = touched(plan, offered.len())
             .ok_or_else(|| broken("its plan names a column that is not there, or reads one twice"))?;
+        // Before a message repeats a name.
+        if let Some(index) = unreadable_name(plan, used.limits) {
+            let cause = GuardError::BadName { index };
+            return Err(plugin.failure(None, None, cause.into()).into());
+        }
         let needs: Vec<usize> = if narrowed {
             touched.into_iter().collect()
         } else {
@@ -331,6 +336,18 @@ pub(crate) fn lower(reads: &[usize], input: &ShapedBatch) -> Result<Vec<Lowered>
     columns
         .collect::<Option<_>>()
         .ok_or_else(|| Cause::GuestFault("a planned column is missing".to_owned()))
+}
+
+/// The first output column whose name is longer than any text of a guest's may be, or would do
+/// something to a terminal or a page.
+fn unreadable_name(plan: &abi::TransformPlan, limits: PluginLimits) -> Option<usize> {
+    plan.output.iter().position(|column| {
+        let name = match column {
+            OutputColumn::Pass { name, .. } | OutputColumn::Constant { name, .. } => name,
+            OutputColumn::Computed(spec) => &spec.name,
+        };
+        printable(name, limits.message_bytes) != *name
+    })
 }
 
 /// The input columns that a plan reads or passes on, in order; nothing if one does not exist or

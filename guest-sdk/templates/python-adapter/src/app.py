@@ -4,6 +4,9 @@ import json
 
 import exeat
 
+# Made once: json.dumps with options would make an encoder for every row.
+to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 class Users(exeat.Adapter):
     name = "{{name}}"
@@ -34,7 +37,7 @@ class Users(exeat.Adapter):
         if email is None:
             raise exeat.Reject("missing", "the destination requires an e-mail address", field="email")
         self.begin(out)
-        out.write(json.dumps({"id": row[self.user_id], "email": email}, ensure_ascii=False, separators=(",", ":")))
+        out.write(to_json({"id": row[self.user_id], "email": email}))
         return exeat.WRITTEN
 
     def finish(self, out):

@@ -33,6 +33,9 @@ use record::{from_row, select};
 /// Versions of plugins that one tenant can have, of all names together.
 pub const MAX_PLUGIN_VERSIONS: u32 = 1_000;
 
+/// Bytes that the components of one tenant can have together, refused ones apart.
+pub const MAX_PLUGIN_BYTES: u64 = 4 << 30;
+
 /// What became of an upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Registered {
@@ -42,7 +45,7 @@ pub enum Registered {
     Same(PluginRecord),
     /// Other bytes are there under this name and version.
     Different(PluginRecord),
-    /// The tenant has [`MAX_PLUGIN_VERSIONS`].
+    /// The tenant has [`MAX_PLUGIN_VERSIONS`], or would have more than [`MAX_PLUGIN_BYTES`].
     TooMany,
 }
 
@@ -110,6 +113,15 @@ impl Directory {
                 return Ok(Registered::TooMany);
             }
         }
+        let bytes: i64 = sqlx::query_scalar(
+            "SELECT coalesce(sum(bytes), 0) FROM plugins WHERE tenant_id = ?1 AND state <> 'refused'",
+        )
+        .bind(tenant.id)
+        .fetch_one(&mut *transaction)
+        .await?;
+        if bytes as u64 + plugin.bytes > MAX_PLUGIN_BYTES {
+            return Ok(Registered::TooMany);
+        }
         sqlx::query(
             "INSERT INTO plugins (tenant_id, name, version, kind, digest, bytes, state, uploader, uploaded_at,
                                   changed_at)
@@ -132,6 +144,17 @@ impl Directory {
         audit::insert(&mut transaction, tenant.id, audited).await?;
         transaction.commit().await?;
         Ok(Registered::New)
+    }
+
+    /// Whether any tenant has a plugin of this component that was not refused.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn is_component_needed(&self, digest: &str) -> Result<bool, DirectoryError> {
+        let needed = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM plugins WHERE digest = ?1 AND state <> 'refused')",
+        );
+        Ok(needed.bind(digest).fetch_one(&self.pool).await?)
     }
 
     /// The plugins of every tenant whose admission has not ended, oldest first: after a crash,

@@ -63,11 +63,11 @@ Examples:
     /// Run a component on users in a file, and print what comes out
     #[command(after_help = "\
 The users are NDJSON, as exeat export writes it. Rows go to standard output; the files of an
-adapter go to the folder that --output names.
+adapter go to the folder that --adapter-output names.
 
 Examples:
   exeat plugin run shout.wasm --config shout.json --input users.ndjson
-  exeat plugin run --adapter-output out/ to-acme.wasm --input users.ndjson")]
+  exeat plugin run to-acme.wasm --input users.ndjson --adapter-output out/")]
     Run(RunArgs),
     /// Measure a component: time and instructions a row, memory, the share of crossing the wall
     #[command(after_help = "\

@@ -52,12 +52,14 @@ pub(crate) enum Scalar {
 }
 
 /// The values of a column that a guest hands over. Unchecked.
+#[cfg_attr(test, derive(Debug))]
 pub(crate) struct Column {
     pub(crate) validity: Option<Vec<u8>>,
     pub(crate) values: Values,
 }
 
 /// Values in Arrow layout. Unchecked.
+#[cfg_attr(test, derive(Debug))]
 pub(crate) enum Values {
     Boolean(Vec<u8>),
     Int64(Vec<i64>),
@@ -69,6 +71,7 @@ pub(crate) enum Values {
 }
 
 /// Texts end to end. Unchecked.
+#[cfg_attr(test, derive(Debug))]
 pub(crate) struct Texts {
     pub(crate) offsets: Vec<i32>,
     pub(crate) bytes: Vec<u8>,

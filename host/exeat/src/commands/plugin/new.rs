@@ -48,7 +48,7 @@ pub(super) fn run(name: &str, kind: KindArg, lang: LangArg) -> Result<ExitCode> 
         write(&folder.join("cases").join(path), file.bytes)?;
     }
     write_kit(&folder.join(".exeat"), lang)?;
-    println!("made {name}/, a {} in {}; next:", kind.name(), lang.name());
+    println!("made {name}/ ({} in {}); next:", kind.name(), lang.name());
     println!("  cd {name} && exeat plugin build && exeat plugin test");
     Ok(ExitCode::SUCCESS)
 }
@@ -68,13 +68,17 @@ fn write_kit(folder: &Path, lang: LangArg) -> Result<()> {
         LangArg::Js | LangArg::Ts => "js/",
         LangArg::Python => "python/",
     };
-    // The Rust crate names the contract by its place in the repository.
-    let wit = if kit == "rust/" { "wit/v0_1" } else { "wit" };
+    // The Rust crate names the contract by its place in the repository, and lies as it does there.
+    let (wit, place) = if kit == "rust/" {
+        ("wit/v0_1", "")
+    } else {
+        ("wit", kit)
+    };
     for (path, file) in kits::under("wit/") {
         write(&folder.join(wit).join(path), file.bytes)?;
     }
     for (path, file) in kits::under(kit) {
-        write(&folder.join(kit).join(path), file.bytes)?;
+        write(&folder.join(place).join(path), file.bytes)?;
     }
     Ok(())
 }

@@ -41,7 +41,10 @@ pub(super) async fn run(data: &Path, arg: &ComponentArg, house: &HouseArgs) -> R
                 version,
                 component: component.into(),
             };
-            let uploaded = engine.upload_plugin(&tenant, &actor(), upload, PATIENCE).await?;
+            let place = engine.upload_place().await?;
+            let uploaded = engine
+                .upload_plugin(&tenant, &actor(), upload, place, PATIENCE)
+                .await?;
             serde_json::to_value(uploaded.plugin)?
         }
         House::Server(client) => {

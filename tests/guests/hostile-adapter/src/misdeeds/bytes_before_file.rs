@@ -1,0 +1,18 @@
+//! Writes bytes before it begins a file: the host refuses them.
+
+use crate::Behaviour;
+use crate::bindings::exeat::plugin::types::Batch;
+use crate::bindings::exports::exeat::plugin::adapter::Encoded;
+use crate::good;
+
+/// The misdeed.
+#[derive(Debug, Default)]
+pub struct Misdeed;
+
+impl Behaviour for Misdeed {
+    fn process(&mut self, batch: Batch) -> Encoded {
+        let mut encoded = good::encoded(&batch);
+        encoded.chunks.reverse();
+        encoded
+    }
+}

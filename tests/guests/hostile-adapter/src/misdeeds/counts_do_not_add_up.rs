@@ -1,0 +1,18 @@
+//! Counts one row more than it was given: the host refuses the output.
+
+use crate::Behaviour;
+use crate::bindings::exeat::plugin::types::Batch;
+use crate::bindings::exports::exeat::plugin::adapter::Encoded;
+use crate::good;
+
+/// The misdeed.
+#[derive(Debug, Default)]
+pub struct Misdeed;
+
+impl Behaviour for Misdeed {
+    fn process(&mut self, batch: Batch) -> Encoded {
+        let mut encoded = good::encoded(&batch);
+        encoded.dropped = 1;
+        encoded
+    }
+}

@@ -1,0 +1,17 @@
+//! Returns negative offsets: the host refuses the column before it reads a value.
+
+use crate::Behaviour;
+use crate::bindings::exeat::plugin::types::{Batch, Fault};
+use crate::bindings::exports::exeat::plugin::transform::Output;
+use crate::good;
+
+/// The misdeed.
+#[derive(Debug, Default)]
+pub struct Misdeed;
+
+impl Behaviour for Misdeed {
+    fn process(&mut self, batch: Batch) -> Result<Output, Fault> {
+        let offsets = (0..=batch.rows as i32).map(|row| row - i32::MAX).collect();
+        Ok(good::note(offsets, b"text".to_vec()))
+    }
+}

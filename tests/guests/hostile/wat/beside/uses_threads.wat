@@ -1,0 +1,2 @@
+;; Shares its memory between threads: the host refuses the feature.
+(module (memory 1 1 shared))

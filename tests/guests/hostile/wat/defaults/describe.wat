@@ -1,0 +1,11 @@
+;; Four texts, as pointer and length, at 64.
+(func $describe (export "exeat:plugin/transform@0.1.0#describe") (result i32)
+  (i32.store offset=0 (i32.const 64) (i32.const 1024))
+  (i32.store offset=4 (i32.const 64) (global.get $name_length))
+  (i32.store offset=8 (i32.const 64) (i32.const 1280))
+  (i32.store offset=12 (i32.const 64) (global.get $version_length))
+  (i32.store offset=16 (i32.const 64) (i32.const 1536))
+  (i32.store offset=20 (i32.const 64) (global.get $summary_length))
+  (i32.store offset=24 (i32.const 64) (i32.const 2048))
+  (i32.store offset=28 (i32.const 64) (global.get $schema_length))
+  (i32.const 64))

@@ -1,0 +1,2 @@
+(data $schema (i32.const 2048) "{\22type\22: \22object\22}")
+(global $schema_length i32 (i32.const 18))

@@ -1,0 +1,161 @@
+//! Every kit as its author uses it: a project from `exeat plugin new`, built, tested, checked,
+//! pushed, and an export that goes through it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{Outcome, cargo, run};
+
+/// Languages that `exeat plugin new` knows.
+const LANGS: [&str; 5] = ["c", "js", "ts", "python", "rust"];
+const KINDS: [&str; 2] = ["transform", "adapter"];
+
+/// Program, how one sees that it is there, and the Debian packages that bring it.
+const TOOLS: [(&str, &[&str], &[&str]); 3] = [
+    (
+        "clang-19",
+        &["--version"],
+        &["clang-19", "lld-19", "wasi-libc", "libclang-rt-19-dev-wasm32"],
+    ),
+    ("npm", &["--version"], &["nodejs", "npm"]),
+    (
+        "python3",
+        &["-c", "import venv, ensurepip"],
+        &["python3", "python3-venv"],
+    ),
+];
+
+/// Builds and tries all of them, in `target/kits`.
+pub(crate) fn kits() -> Outcome {
+    TOOLS
+        .iter()
+        .try_for_each(|(program, probe, packages)| install(program, probe, packages))?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    unit_tests(&root)?;
+    cargo(&["build", "--workspace", "--bins", "--locked"])?;
+    let root = root.canonicalize().map_err(|error| error.to_string())?;
+    let bench = root.join("target/kits");
+    let failed = |error: std::io::Error| format!("{}: {error}", bench.display());
+    if bench.exists() {
+        std::fs::remove_dir_all(&bench).map_err(failed)?;
+    }
+    std::fs::create_dir_all(&bench).map_err(failed)?;
+    let house = House {
+        exeat: root.join("target/debug/exeat"),
+        bench,
+    };
+    let users = [
+        "users", "generate", "--tenant", "acme", "--count", "500", "--seed", "7",
+    ];
+    house.exeat(&users, None)?;
+    for lang in LANGS {
+        for kind in KINDS {
+            house
+                .try_kit(lang, kind)
+                .map_err(|error| format!("{lang} {kind}: {error}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// The binary, and a folder to work in.
+struct House {
+    exeat: PathBuf,
+    bench: PathBuf,
+}
+
+impl House {
+    fn exeat(&self, args: &[&str], project: Option<&str>) -> Outcome {
+        let folder = project.map_or_else(|| self.bench.clone(), |project| self.bench.join(project));
+        let mut command = Command::new(&self.exeat);
+        command.args(args).current_dir(folder);
+        // Compiled code is kept with the rest, and nothing is left in the home of whoever runs this.
+        command
+            .env("EXEAT_DATA", self.bench.join("data"))
+            .env("XDG_CACHE_HOME", self.bench.join("cache"));
+        run(&mut command)
+    }
+
+    fn try_kit(&self, lang: &str, kind: &str) -> Outcome {
+        let name = format!("kit-{lang}-{kind}");
+        self.exeat(&["plugin", "new", &name, "--kind", kind, "--lang", lang], None)?;
+        for step in [&["plugin", "build"], &["plugin", "test"], &["plugin", "check"]] {
+            self.exeat(step, Some(&name))?;
+        }
+        self.exeat(&["plugin", "push", "--tenant", "acme"], Some(&name))?;
+        let out = format!("{name}.out");
+        if kind == "adapter" {
+            let skip = ["--on-reject", "skip", "-o", &out];
+            return self.exeat(
+                &[&["export", "--tenant", "acme", "--adapter", &name], &skip[..]].concat(),
+                None,
+            );
+        }
+        let config = self.bench.join("config.json");
+        std::fs::write(&config, r#"{"column": "name"}"#).map_err(|error| error.to_string())?;
+        let used = [
+            "export",
+            "--tenant",
+            "acme",
+            "--transform",
+            &name,
+            "--config",
+            "config.json",
+            "-o",
+            &out,
+        ];
+        self.exeat(&used, None)?;
+        let text = std::fs::read_to_string(self.bench.join(&out)).map_err(|error| error.to_string())?;
+        let shouted = |line: &str| {
+            let name = line
+                .split(r#""name":""#)
+                .nth(1)
+                .and_then(|rest| rest.split('"').next());
+            name.is_some_and(|name| !name.is_empty() && !name.contains(|c: char| c.is_ascii_lowercase()))
+        };
+        if text.is_empty() || !text.lines().all(shouted) {
+            return Err("the export was not shouted".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// The helpers' own tests, each in its language.
+fn unit_tests(root: &Path) -> Outcome {
+    run(Command::new("node")
+        .args(["--test", "guest-sdk/js/test.mjs"])
+        .current_dir(root))?;
+    run(Command::new("python3")
+        .args(["-B", "-m", "unittest", "-q", "test_exeat"])
+        .current_dir(root.join("guest-sdk/python")))?;
+    let built = root.join("target/test_exeat");
+    let build = "exec clang-19 -std=c11 -Wall -Wextra -g -I.. -o \"$0\" test_exeat.c ../exeat*.c";
+    run(Command::new("sh")
+        .args(["-c", build])
+        .arg(absolute(&built))
+        .current_dir(root.join("guest-sdk/c/tests")))?;
+    run(&mut Command::new(absolute(&built)))
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Installs what is missing, where that is possible; says what to install where it is not.
+fn install(program: &str, probe: &[&str], packages: &[&str]) -> Outcome {
+    let there = Command::new(program)
+        .args(probe)
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if there {
+        return Ok(());
+    }
+    let wanted = packages.join(" ");
+    eprintln!("{program} is missing: apt-get install {wanted}");
+    let installed = run(Command::new("apt-get")
+        .args(["install", "-y", "--no-install-recommends"])
+        .args(packages));
+    installed.map_err(|error| {
+        format!("{program} is missing, and could not be installed ({error}): install {wanted}")
+    })
+}
