@@ -17,6 +17,9 @@ const FOLDERS: [(&str, &str); 7] = [
 /// Files of the helpers that authors do not need: our own tests of them.
 const OURS: [&str; 4] = ["test.mjs", "test_exeat.py", "test_exeat.c", "__pycache__"];
 
+/// What a build in a template would leave behind.
+const LEFT_BEHIND: [&str; 3] = ["node_modules", "target", "build"];
+
 fn main() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut table = "const FILES: &[(&str, KitFile)] = &[\n".to_owned();
@@ -60,7 +63,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        if OURS.contains(&name.as_str()) || name.starts_with('.') {
+        if OURS.contains(&name.as_str()) || LEFT_BEHIND.contains(&name.as_str()) || name.starts_with('.') {
             continue;
         }
         if path.is_dir() {

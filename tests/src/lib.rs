@@ -14,3 +14,6 @@ pub use server::{Answer, Server};
 
 /// A component that misbehaves as its configuration says: see `tests/guests/misbehaving`.
 pub const MISBEHAVING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/misbehaving.wasm"));
+
+/// A component that tries what it finds of WASI: see `tests/guests/wasi`.
+pub const WASI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/wasi_guest.wasm"));

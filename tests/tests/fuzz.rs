@@ -28,9 +28,14 @@ fn cases() -> usize {
     cases.and_then(|cases| cases.parse().ok()).unwrap_or(1_000)
 }
 
-/// How many of them are compiled, or given to a process of its own: each takes a part of a second.
-fn few() -> usize {
+/// How many are given to the command, each in a process of its own.
+fn commands() -> usize {
     cases().div_ceil(50)
+}
+
+/// How many are compiled: each takes a part of a second, and of the wait of everyone who tests.
+fn admissions() -> usize {
+    cases().div_ceil(100)
 }
 
 fn originals() -> Vec<Vec<u8>> {
@@ -109,7 +114,7 @@ fn whatever_is_damaged_inspection_answers_with_a_reason() {
 #[test]
 fn what_looks_sound_and_is_not_is_refused_or_runs_and_never_harms_the_host() {
     let passed = INSPECTED.iter().filter(|(_, refusal)| refusal.is_none());
-    let seeds: Vec<u64> = passed.map(|(seed, _)| *seed).take(few()).collect();
+    let seeds: Vec<u64> = passed.map(|(seed, _)| *seed).take(admissions()).collect();
     assert!(!seeds.is_empty(), "some damage does not show");
     let originals = originals();
     let sandbox = Sandbox::new(SandboxSetup {
@@ -145,7 +150,7 @@ fn what_looks_sound_and_is_not_is_refused_or_runs_and_never_harms_the_host() {
 fn the_command_answers_in_json_and_with_its_code_whatever_the_file() {
     let house = House::new(BINARY);
     let originals = originals();
-    let seeds = (0..few() as u64).collect();
+    let seeds = (0..commands() as u64).collect();
     let ran = each(seeds, move |seed| {
         let file = house.path("component.wasm");
         std::fs::write(&file, mutated(&originals, seed)).unwrap();

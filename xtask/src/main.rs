@@ -18,7 +18,8 @@ cargo xtask plugins       build the shipped plugins alone
 cargo xtask deny          check licenses, sources and the walls between the rooms
 cargo xtask fuzz [SEEDS]  build in release, give exeat plugin check so many damaged components (1,000)";
 
-const GUEST_TARGET: &str = "wasm32-unknown-unknown";
+/// What plugins are built for, and what the guest is built for that tests what stands behind WASI.
+const GUEST_TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32-wasip2"];
 const DEMO_DATA: &str = "./exeat-demo";
 const DENY_VERSION: &str = "0.20";
 
@@ -35,9 +36,9 @@ fn main() -> ExitCode {
     let done = match word.as_str() {
         "demo" => demo(&rest),
         "test" => test(),
-        "plugins" => add_guest_target().and_then(|()| cargo(&["build", "--package", "exeat-shipped"])),
+        "plugins" => add_guest_targets().and_then(|()| cargo(&["build", "--package", "exeat-shipped"])),
         "deny" => deny(),
-        "kits" => add_guest_target().and_then(|()| kits::kits()),
+        "kits" => add_guest_targets().and_then(|()| kits::kits()),
         "fuzz" => release().and_then(|exeat| fuzz::fuzz(&exeat, rest.first().map(String::as_str))),
         _ => Err(format!("there is no habit \"{word}\"\n\n{USAGE}")),
     };
@@ -61,14 +62,14 @@ fn demo(args: &[String]) -> Outcome {
 
 /// Builds plugins and host in release.
 fn release() -> Result<PathBuf, String> {
-    add_guest_target()?;
+    add_guest_targets()?;
     cargo(&["build", "--release", "--package", "exeat"])?;
     Ok(Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/exeat"))
 }
 
 /// Everything that CI runs.
 fn test() -> Outcome {
-    add_guest_target()?;
+    add_guest_targets()?;
     let steps: [Step; 6] = [
         ("format", || cargo(&["fmt", "--all", "--check"])),
         ("clippy", || {
@@ -116,20 +117,21 @@ fn deny() -> Outcome {
     ])
 }
 
-/// Plugins are built for a target that a fresh toolchain lacks; nothing else adds it.
-fn add_guest_target() -> Outcome {
+/// Guests are built for targets that a fresh toolchain lacks; nothing else adds them.
+fn add_guest_targets() -> Outcome {
     let installed = Command::new("rustup")
         .args(["target", "list", "--installed"])
         .output();
     let installed =
         installed.map_err(|error| format!("rustup cannot be started ({error}); install it first"))?;
-    if String::from_utf8_lossy(&installed.stdout)
-        .lines()
-        .any(|target| target == GUEST_TARGET)
-    {
-        return Ok(());
+    let installed = String::from_utf8_lossy(&installed.stdout);
+    let missing = GUEST_TARGETS
+        .into_iter()
+        .filter(|target| !installed.lines().any(|line| line == *target));
+    for target in missing {
+        run(Command::new("rustup").args(["target", "add", target]))?;
     }
-    run(Command::new("rustup").args(["target", "add", GUEST_TARGET]))
+    Ok(())
 }
 
 fn cargo(args: &[&str]) -> Outcome {

@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use exeat_directory::format_timestamp;
 use exeat_engine::{DryRun, PluginSummary, Upload};
-use exeat_sandbox::{LimitSettings, MAX_COMPONENT_BYTES};
+use exeat_sandbox::{LimitSettings, MAX_COMPONENT_BYTES, is_plugin_name};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -238,7 +238,14 @@ pub(crate) async fn logs(
     let limit = query.limit.unwrap_or(DEFAULT_LINES).clamp(1, MAX_LINES);
     let lines = app
         .engine
-        .plugin_log(granted.tenant(), &name, &version, query.after, limit)
+        .plugin_log(
+            granted.tenant(),
+            &granted.actor(),
+            &name,
+            &version,
+            query.after,
+            limit,
+        )
         .await?;
     let lines: Vec<Value> = lines
         .into_iter()
@@ -268,8 +275,14 @@ pub(crate) async fn metrics(
 /// In a path, every plugin that has no limits of its own.
 const ALL: &str = "*";
 
-fn limited(name: &str) -> &str {
-    if name == ALL { "" } else { name }
+/// A plugin's name, without the namespace of those that ship; nothing stands for all.
+fn limited(name: &str) -> Result<&str, Problem> {
+    let bare = name.strip_prefix("exeat/").unwrap_or(name);
+    match name {
+        ALL => Ok(""),
+        _ if is_plugin_name(bare) => Ok(bare),
+        _ => Err(Problem::new("not-found", "there is no plugin of such a name")),
+    }
 }
 
 /// `GET /v1/plugin-limits/{name}`: the limits that hold; `*` for all plugins.
@@ -278,7 +291,10 @@ pub(crate) async fn limits(
     granted: Granted<ReadPlugins>,
     Path(name): Path<String>,
 ) -> Result<Json<LimitSettings>, Problem> {
-    let limits = app.engine.plugin_limits(granted.tenant(), limited(&name)).await?;
+    let limits = app
+        .engine
+        .plugin_limits(granted.tenant(), limited(&name)?)
+        .await?;
     Ok(Json(limits.settings()))
 }
 
@@ -293,7 +309,7 @@ pub(crate) async fn set_limits(
     let (tenant, actor) = (granted.tenant(), granted.actor());
     let limits = app
         .engine
-        .set_plugin_limits(tenant, &actor, limited(&name), Some(&settings))
+        .set_plugin_limits(tenant, &actor, limited(&name)?, Some(&settings))
         .await?;
     Ok(Json(limits.settings()))
 }

@@ -5,7 +5,7 @@ use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use exeat_directory::DirectoryError;
-use exeat_engine::{EngineError, RequestError};
+use exeat_engine::{EngineError, ExportFailure, RequestError};
 use serde::Serialize;
 
 /// An answer that says no.
@@ -83,7 +83,7 @@ const CODES: &[(&str, u16, &str, &str)] = &[
         "too-large",
         413,
         "The body is too large",
-        "A request has at most 1 MiB.",
+        "A request has at most 1 MiB, a component at most 32 MiB.",
     ),
     (
         "unsupported-media-type",
@@ -149,7 +149,7 @@ const CODES: &[(&str, u16, &str, &str)] = &[
         "plugin-refused",
         422,
         "The component is not admitted",
-        "The reason is a code of its own: too-large, not-wasm, core-module, invalid-wasm, feature-not-allowed, import-not-allowed, no-world, wrong-version, too-much-memory, too-large-table, too-complex, compile-failed, compile-time, compile-broke-down, wrong-world, describe-failed, invalid-description, invalid-config-schema, not-reproducible, name-mismatch or smoke-run-failed. exeat plugin check says the same, offline.",
+        "The reason is a code of its own: too-large, not-wasm, core-module, invalid-wasm, feature-not-allowed, import-not-allowed, no-world, wrong-version, too-much-memory, too-large-table, too-complex, compile-failed, compile-time, compile-broke-down, wrong-world, describe-failed, invalid-description, invalid-config-schema, not-reproducible, name-mismatch, smoke-run-failed, or host-fault (ours: upload it again). exeat plugin check says the same, offline.",
     ),
     (
         "version-exists",
@@ -176,6 +176,12 @@ const CODES: &[(&str, u16, &str, &str)] = &[
         "Components are looked at and compiled one after the other. Try again in a minute.",
     ),
     (
+        "busy",
+        503,
+        "Too many plugins are at work",
+        "The sandbox has no place free. Try again in a moment.",
+    ),
+    (
         "plugin-in-use",
         409,
         "An export uses the plugin",
@@ -184,8 +190,8 @@ const CODES: &[(&str, u16, &str, &str)] = &[
     (
         "plugin-failed",
         422,
-        "The plugin failed on the sample rows",
-        "The detail says how. In an export, this would fail the job.",
+        "The plugin failed",
+        "It was stopped, broke the contract or said no while it was opened or tried; the detail says how. A version that breaks down too often is quarantined.",
     ),
     (
         "invalid-rows",
@@ -291,6 +297,10 @@ impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Request(error) => error.into(),
+            EngineError::Export(ExportFailure::Plugin(failure)) => {
+                Self::new("plugin-failed", exeat_gate::redact_text(&failure.to_string()))
+            }
+            EngineError::Export(busy @ ExportFailure::Busy) => Self::new("busy", busy.to_string()),
             other => Self::internal(&other),
         }
     }

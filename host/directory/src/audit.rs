@@ -61,6 +61,8 @@ pub const PLUGIN_DISABLED: &str = "plugin.disabled";
 pub const PLUGIN_QUARANTINED: &str = "plugin.quarantined";
 /// A plugin was deleted.
 pub const PLUGIN_DELETED: &str = "plugin.deleted";
+/// Somebody read what a plugin logged.
+pub const PLUGIN_LOG_READ: &str = "plugin.log_read";
 /// The limits of a plugin, or of all plugins of a tenant, were set or removed.
 pub const PLUGIN_LIMITS_SET: &str = "plugin.limits_set";
 

@@ -12,11 +12,18 @@ use exeat_vault::{ComponentStore, Vault};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::error::EngineError;
+use crate::plugin_work::PluginWork;
 use crate::registry::{PluginRegistry, PluginSummary};
 use crate::request::ExportRequest;
 use crate::spec::{ExportSpec, ResolvedPlugins, job_context};
 use crate::stream::MAX_STREAMS;
 use crate::uploads::Uploads;
+
+/// What stands where a job's id would while a request is checked.
+const CHECK_JOB: &str = "exp_check";
+
+/// Checks and dry runs at once. With chains of nine plugins they leave half of the sandbox's places.
+const MAX_OPENINGS: usize = 3;
 
 /// Folder of the vault, in the data folder.
 const VAULT: &str = "vault";
@@ -41,6 +48,9 @@ pub struct Engine {
     pub(crate) uploads: Arc<Uploads>,
     pub(crate) vault: Vault,
     pub(crate) queued: Arc<Notify>,
+    /// Plugins that are opened for a check or a dry run: they come from requests without end, and
+    /// must leave places to jobs and threads to everybody.
+    pub(crate) openings: Arc<Semaphore>,
     pub(crate) streams: Arc<Semaphore>,
 }
 
@@ -63,6 +73,7 @@ impl Engine {
             uploads: Arc::default(),
             vault: Vault::local(&data.join(VAULT))?,
             queued: Arc::default(),
+            openings: Arc::new(Semaphore::new(MAX_OPENINGS)),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
         })
     }
@@ -97,14 +108,10 @@ impl Engine {
         actor: &str,
         request: &ExportRequest,
     ) -> Result<ExportSpec, EngineError> {
-        let checked = async {
-            let spec = self.spec(tenant, request).await?;
-            let (to_open, job) = (spec.clone(), job_context(tenant, "exp_check", now_us()));
-            let sandbox = self.plugins.sandbox.clone();
-            blocking(move || Ok(to_open.open(&sandbox, &job).map(drop)?)).await?;
-            Ok(spec)
+        let checked = match self.spec(tenant, request).await {
+            Ok(spec) => self.open_once(tenant, actor, &spec).await.map(|()| spec),
+            Err(error) => Err(error),
         };
-        let checked = checked.await;
         if let Err(EngineError::Request(error)) = &checked {
             let detail = serde_json::json!({
                 "code": error.code, "pointer": error.pointer, "fields": request.fields, "filter": request.filter,
@@ -118,6 +125,21 @@ impl Engine {
             self.directory.record(tenant, &record).await?;
         }
         checked
+    }
+
+    /// Opens the plugins of a request on no rows, so that they can say no. One that breaks down over
+    /// it counts as if it had in a job.
+    async fn open_once(&self, tenant: &Tenant, actor: &str, spec: &ExportSpec) -> Result<(), EngineError> {
+        let (to_open, job) = (spec.clone(), job_context(tenant, CHECK_JOB, now_us()));
+        let sandbox = self.plugins.sandbox.clone();
+        let _turn = self.openings.acquire().await;
+        let opened = blocking(move || Ok(to_open.open(&sandbox, &job).map(drop)?)).await;
+        if let Err(EngineError::Export(failure)) = &opened {
+            let work = PluginWork::unopened(spec);
+            work.note(&self.directory, tenant, CHECK_JOB, actor, Some(failure))
+                .await;
+        }
+        opened
     }
 
     /// A checked request, all but what plugins have to say.
@@ -162,7 +184,7 @@ fn setup(data: &Path) -> Result<SandboxSetup, EngineError> {
     };
     std::fs::create_dir_all(data).map_err(file(data))?;
     Ok(SandboxSetup {
-        compiler: Compiler::this_program().map_err(file(data))?,
+        compiler: Compiler::this_program(),
         cache: Some(CodeCache::open(&code, &data.join(HOST_KEY)).map_err(file(&code))?),
         metered: false,
     })

@@ -1,7 +1,7 @@
 //! What plugins did in a job, written down when it has ended: logs, figures, and what becomes of a
 //! plugin that broke down.
 
-use exeat_directory::plugins::NewLogLine;
+use exeat_directory::plugins::{MAX_LOG_LINES, NewLogLine};
 use exeat_directory::{Directory, DirectoryError, Tenant, now_us};
 use exeat_gate::redact_text;
 use exeat_sandbox::{Chain, Figures, PluginFailure, Recorder};
@@ -75,7 +75,7 @@ impl PluginWork {
         let (digest, code, reason) = (
             guilty.used.plugin.digest(),
             failure.cause.code(),
-            failure.to_string(),
+            redact_text(&failure.to_string()).into_owned(),
         );
         if failure.guard().is_some_and(exeat_gate::GuardError::is_never) {
             directory
@@ -118,6 +118,8 @@ async fn keep(
     let lines: Vec<NewLogLine> = record
         .log
         .iter()
+        // Older ones would be thrown away at once.
+        .skip(record.log.len().saturating_sub(MAX_LOG_LINES as usize))
         .map(|line| NewLogLine {
             at,
             level: line.level.name(),

@@ -308,6 +308,9 @@ impl PluginRegistry {
 
     /// Loads a plugin of a tenant's own: out of the cache, as a rule.
     pub(crate) async fn load_own(self: &Arc<Self>, record: &PluginRecord) -> Result<Plugin, EngineError> {
+        if let Some(plugin) = self.loaded(&record.digest) {
+            return Ok(plugin);
+        }
         let component = self.components.get(&record.digest).await?;
         let lost = || EngineError::Plugin {
             name: record.name.clone(),
@@ -318,12 +321,17 @@ impl PluginRegistry {
         let component = component.ok_or_else(lost)?;
         let (registry, digest, name) = (Arc::clone(self), record.digest.clone(), record.name.clone());
         blocking(move || {
-            registry
-                .load(&digest, &component)
-                .map_err(|source| EngineError::Plugin {
-                    name,
-                    source: Box::new(source),
-                })
+            let loaded = registry.load(&digest, &component).and_then(|plugin| {
+                // A file that was changed behind our back is not what was admitted.
+                let as_admitted = plugin.digest() == digest;
+                as_admitted
+                    .then_some(plugin)
+                    .ok_or_else(|| LoadError::Host("its component was changed".into()))
+            });
+            loaded.map_err(|source| EngineError::Plugin {
+                name,
+                source: Box::new(source),
+            })
         })
         .await
     }
@@ -347,6 +355,13 @@ impl PluginRegistry {
         let plugin = Plugin::load(&self.sandbox, component, self.ceiling)?;
         *slot = Some(plugin.clone());
         Ok(plugin)
+    }
+
+    /// A component that is loaded, without waiting for one that is being loaded.
+    fn loaded(&self, key: &str) -> Option<Plugin> {
+        let slot = self.slot(key);
+        let loaded = slot.try_lock().ok()?;
+        loaded.clone()
     }
 
     fn slot(&self, key: &str) -> Slot {

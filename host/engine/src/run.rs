@@ -12,6 +12,7 @@ use exeat_directory::audit::{AuditRecord, BULK_EXPORT, BULK_EXPORT_FAILED};
 use exeat_directory::jobs::{Job, JobOrigin, JobState, Progress, new_job_id};
 use exeat_directory::{DirectoryError, Tenant, format_timestamp};
 use exeat_encode::Compression;
+use exeat_gate::redact_text;
 use exeat_sandbox::Chain;
 use exeat_vault::{Draft, ExportManifest, FileEntry, FileWriter, PluginEntry, Target, Vault};
 use serde::{Deserialize, Serialize};
@@ -177,10 +178,12 @@ impl Engine {
                 job_id: job.job_id.clone(),
                 manifest,
             }),
-            Err(ExportFailure::Cancelled) if job.origin == JobOrigin::Server => {
-                // The server is stopping; the job is for the next one.
+            Err(failure @ (ExportFailure::Cancelled | ExportFailure::Busy))
+                if job.origin == JobOrigin::Server =>
+            {
+                // The server is stopping, or full; the job is for another time.
                 self.directory.requeue_job(job).await?;
-                Err(ExportFailure::Cancelled.into())
+                Err(failure.into())
             }
             Err(failure) => Err(self.fail(job, &progress.counts(), failure).await?.into()),
         }
@@ -319,7 +322,13 @@ impl Engine {
             detail,
         };
         self.directory
-            .end_job(job, state, failure.code(), &failure.to_string(), &audited)
+            .end_job(
+                job,
+                state,
+                failure.code(),
+                &redact_text(&failure.to_string()),
+                &audited,
+            )
             .await?;
         Ok(failure)
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use exeat_directory::Tenant;
 use exeat_directory::audit::{
     AuditRecord, PLUGIN_ADMITTED, PLUGIN_DELETED, PLUGIN_DISABLED, PLUGIN_ENABLED, PLUGIN_LIMITS_SET,
-    PLUGIN_REFUSED, PLUGIN_UPLOADED,
+    PLUGIN_LOG_READ, PLUGIN_REFUSED, PLUGIN_UPLOADED,
 };
 use exeat_directory::plugins::{
     AdmissionEnd, Deletion, NewPlugin, PluginLogEntry, PluginRecord, PluginState, Registered,
@@ -34,6 +34,9 @@ const MAX_WAITING: usize = 64;
 
 /// Rows of a dry run.
 pub const MAX_DRY_RUN_ROWS: usize = 1_000;
+
+/// Bytes that one call of a dry run puts out: all of them become JSON in memory.
+const MAX_DRY_RUN_BYTES: usize = 4 << 20;
 
 /// What uploads share.
 #[derive(Debug)]
@@ -163,9 +166,13 @@ impl Engine {
         let Ok(waiting) = Arc::clone(&self.uploads.waiting).try_acquire_owned() else {
             return Err(busy().into());
         };
-        let registered = self.register(tenant, actor, &new, component).await?;
+        let registered = self.register(tenant, actor, &new, component).await;
         drop(place);
-        match registered {
+        if !matches!(registered, Ok(Registered::New | Registered::Same(_))) {
+            // It was stored before anybody knew that nobody would have it.
+            self.remove_unneeded(&new.digest).await?;
+        }
+        match registered? {
             Registered::New => {
                 let admission = self.admit_in_background(tenant, actor, &new, waiting);
                 // Whoever does not want to wait polls the plugin's state.
@@ -293,10 +300,11 @@ impl Engine {
             detail["detail"] = reason.as_str().into();
         }
         let audited = record(actor, action, detail);
-        self.directory
-            .end_admission(tenant, name, version, digest, &end, &audited)
-            .await?;
-        if action == PLUGIN_REFUSED {
+        let ended = self
+            .directory
+            .end_admission(tenant, name, version, digest, &end, &audited);
+        // It may have been deleted while it was compiled.
+        if !ended.await? || action == PLUGIN_REFUSED {
             self.remove_unneeded(digest).await?;
         }
         Ok(())
@@ -472,7 +480,8 @@ impl Engine {
             let detail = format!("the plugin {name} {version} is {}", found.state.name());
             return Err(RequestError::new("plugin-not-usable", "", detail).into());
         }
-        let limits = self.plugins.limits(tenant, name).await?;
+        let mut limits = self.plugins.limits(tenant, name).await?;
+        limits.output_bytes_per_call = limits.output_bytes_per_call.min(MAX_DRY_RUN_BYTES);
         let mut sandbox = self.plugins.sandbox.clone();
         let mut plugin = self.plugins.load_own(&found).await?;
         if dry_run.fuel {
@@ -506,6 +515,7 @@ impl Engine {
             };
             run(&sandbox, &trial_job(), &used, &selection, &rows).map_err(trial_problem)
         });
+        let _turn = self.openings.acquire().await;
         let outcome = outcome.await?;
         Ok(DryRunOutcome {
             metrics: outcome.figures.clone().into(),
@@ -513,19 +523,27 @@ impl Engine {
         })
     }
 
-    /// The newest lines that a version has logged in the tenant's jobs, oldest first.
+    /// The newest lines that a version has logged in the tenant's jobs, oldest first. They may quote
+    /// users, so whoever reads them leaves a record.
     ///
     /// # Errors
     /// There is no such version.
     pub async fn plugin_log(
         &self,
         tenant: &Tenant,
+        actor: &str,
         name: &str,
         version: &str,
         after: Option<i64>,
         limit: u32,
     ) -> Result<Vec<PluginLogEntry>, EngineError> {
         let digest = self.digest_of(tenant, name, version).await?;
+        let audited = record(
+            actor,
+            PLUGIN_LOG_READ,
+            json!({"plugin": name, "version": version}),
+        );
+        self.directory.record(tenant, &audited).await?;
         Ok(self.directory.plugin_log(tenant, &digest, after, limit).await?)
     }
 

@@ -4,9 +4,13 @@ use std::process::ExitCode;
 
 use exeat_directory::DirectoryError;
 use exeat_engine::{EngineError, ExportFailure};
+use exeat_sandbox::LoadError;
 
 /// Exit code of an interrupted command: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
+
+/// Exit code when a component is not admitted.
+pub(crate) const REFUSED: u8 = 4;
 
 /// Prints why a command failed; says with which code to exit.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
@@ -22,7 +26,21 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if let Some(hint) = hint(error) {
         eprintln!("hint: {hint}");
     }
+    if refusal_code(error).is_some() {
+        return ExitCode::from(REFUSED);
+    }
     ExitCode::FAILURE
+}
+
+/// Why a component is not admitted, if that is what failed.
+fn refusal_code(error: &anyhow::Error) -> Option<&str> {
+    if let Some(LoadError::Refused(refusal)) = error.downcast_ref::<LoadError>() {
+        return Some(refusal.code.name());
+    }
+    match error.downcast_ref::<EngineError>() {
+        Some(EngineError::Request(request)) => request.reason.as_deref(),
+        _ => None,
+    }
 }
 
 /// The error and its causes, each said once.
@@ -32,6 +50,9 @@ fn sentence(error: &anyhow::Error) -> String {
         && !request.pointer.is_empty()
     {
         sentence.push_str(&format!(" (at {})", request.pointer));
+    }
+    if let Some(code) = refusal_code(error) {
+        sentence.push_str(&format!(" ({code})"));
     }
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !sentence.contains(&cause) {

@@ -1,7 +1,7 @@
 //! The command line: straight on the directory, without a server.
 //!
 //! Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but some lines of an import were
-//! rejected; 130 interrupted.
+//! rejected; 4 a component is not admitted; 5 a golden case came out otherwise; 130 interrupted.
 
 mod cli;
 mod commands;

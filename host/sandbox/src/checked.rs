@@ -48,6 +48,9 @@ pub(crate) fn column(spec: &ColumnSpec, column: Column, rows: usize) -> Result<A
             count(values.len())?;
             Arc::new(TimestampMicrosecondArray::new(values.into(), nulls))
         }
+        (ColumnType::Json, Values::Json(texts)) if has_longer(&texts, MAX_JSON_BYTES) => {
+            return Err(broken("holds a JSON value of more than 1 MiB"));
+        }
         (ColumnType::Utf8, Values::Utf8(texts)) | (ColumnType::Json, Values::Json(texts)) => {
             Arc::new(strings(texts, rows, nulls).map_err(broken)?)
         }
@@ -63,6 +66,16 @@ pub(crate) fn column(spec: &ColumnSpec, column: Column, rows: usize) -> Result<A
         }
         _ => return Err(broken("has values of another type than planned")),
     })
+}
+
+/// Longest JSON value: looking for credentials in one takes many times its size in memory.
+const MAX_JSON_BYTES: i32 = 1 << 20;
+
+fn has_longer(texts: &Texts, bytes: i32) -> bool {
+    texts
+        .offsets
+        .windows(2)
+        .any(|pair| pair[1].saturating_sub(pair[0]) > bytes)
 }
 
 /// A bitmap of `rows` bits in exactly as many bytes as that takes.

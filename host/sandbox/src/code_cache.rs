@@ -2,6 +2,7 @@
 //! host has not itself put there: every file carries a MAC under the host's key.
 
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -99,7 +100,17 @@ impl CodeCache {
 }
 
 fn read_key(file: &Path) -> io::Result<Option<[u8; KEY_BYTES]>> {
-    match std::fs::read(file) {
+    let read = std::fs::metadata(file).and_then(|metadata| {
+        if metadata.permissions().mode() & 0o077 != 0 {
+            let message = format!(
+                "{} can be read by others; remove it to make another",
+                file.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        std::fs::read(file)
+    });
+    match read {
         Ok(bytes) => match bytes.try_into() {
             Ok(key) => Ok(Some(key)),
             Err(_) => {
@@ -200,7 +211,6 @@ mod tests {
 
     #[test]
     fn the_host_key_is_its_owners_alone() {
-        use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("host.key");
         CodeCache::open(folder.path(), &file).unwrap();

@@ -23,6 +23,9 @@ pub const MAX_COMPONENT_BYTES: usize = 32 << 20;
 /// Functions of all modules together; a Python guest has some 20,000. Each takes the compiler time.
 const MAX_FUNCTIONS: u64 = 150_000;
 
+/// Types of all modules and components together. The validator compares each with many others.
+const MAX_TYPES: u64 = 50_000;
+
 /// Names of a component's imports or exports that are listed.
 const MAX_NAMES: usize = 64;
 
@@ -72,6 +75,7 @@ struct Sections {
     table_elements: u64,
     core_instances: u64,
     functions: u64,
+    types: u64,
 }
 
 /// Looks at a component: size, form, features, imports, world, version, what it needs at the start.
@@ -87,6 +91,11 @@ pub fn inspect(component: &[u8], limits: &PluginLimits) -> Result<Inspection, Re
         return Err(Refusal::new(RefusalCode::TooLarge, message));
     }
     let digest = digest(component);
+    // Looking through the sections takes no time; validating may. What cannot be looked through
+    // is for the validator to explain.
+    if let Ok(sections) = Sections::read(component) {
+        sections.check_size()?;
+    }
     check_form(component)?;
     let sections = Sections::read(component)?;
     check_imports(&sections.imports)?;
@@ -206,7 +215,25 @@ impl Sections {
                 }
             }
             Payload::FunctionSection(functions) => self.functions += u64::from(functions.count()),
+            Payload::TypeSection(types) => self.types += u64::from(types.count()),
+            Payload::ComponentTypeSection(types) => self.types += u64::from(types.count()),
+            Payload::CoreTypeSection(types) => self.types += u64::from(types.count()),
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// What there is to validate and to compile.
+    fn check_size(&self) -> Result<(), Refusal> {
+        let parts = [
+            ("functions", self.functions, MAX_FUNCTIONS),
+            ("types", self.types, MAX_TYPES),
+        ];
+        for (what, count, most) in parts {
+            if count > most {
+                let message = format!("the component has {count} {what}; the limit is {most}");
+                return Err(Refusal::new(RefusalCode::TooComplex, message));
+            }
         }
         Ok(())
     }
@@ -240,13 +267,6 @@ impl Sections {
                 let message = format!("the component has {count} {what}; the limit is {most}");
                 return Err(Refusal::new(RefusalCode::TooComplex, message));
             }
-        }
-        if self.functions > MAX_FUNCTIONS {
-            let message = format!(
-                "the component has {} functions; the limit is {MAX_FUNCTIONS}",
-                self.functions
-            );
-            return Err(Refusal::new(RefusalCode::TooComplex, message));
         }
         Ok(())
     }

@@ -45,7 +45,8 @@ pub struct PluginLimits {
     pub message_bytes: usize,
     /// Longest log line; what is longer is cut.
     pub log_line_bytes: usize,
-    /// Log lines of one call; what goes beyond is counted and dropped.
+    /// Log lines of one call, 64 bytes for each besides its text; what goes beyond is counted and
+    /// dropped.
     pub log_call_bytes: usize,
     /// Log lines of one job.
     pub log_job_bytes: usize,

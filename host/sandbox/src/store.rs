@@ -11,6 +11,9 @@ use crate::figures::Recorder;
 use crate::limits::{EXPANSION_FLOOR_BYTES, PluginLimits};
 use crate::wasi::Surroundings;
 
+/// What a log line costs of its limits besides its text.
+const LINE_OVERHEAD_BYTES: usize = 64;
+
 /// Severity of a line, least severe first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -113,14 +116,14 @@ impl JobState {
         if let Some(place) = panic_place(&text) {
             self.panic_place = Some(place);
         }
-        let fits = self.call_log_bytes + text.len() <= self.limits.log_call_bytes
-            && self.used.log_bytes + text.len() <= self.limits.log_job_bytes;
+        // A line takes memory besides its text.
+        let cost = text.len() + LINE_OVERHEAD_BYTES;
+        let fits = self.call_log_bytes + cost <= self.limits.log_call_bytes
+            && self.used.log_bytes + cost <= self.limits.log_job_bytes;
         if !fits {
             self.dropped_lines += 1;
             return;
         }
-        // An empty line costs memory as well.
-        let cost = text.len().max(1);
         self.call_log_bytes += cost;
         self.used.log_bytes += cost;
         self.lines.push(LogLine { level, text });
@@ -130,11 +133,17 @@ impl JobState {
 /// Where the guest panicked, as the SDK's hook reports it in the log: `panicked at
 /// src/lib.rs:19:33`. The panic's own text stays behind.
 fn panic_place(line: &str) -> Option<String> {
-    let place = line.strip_prefix("panicked at ")?.split(' ').next()?;
-    Some(format!(
-        "panicked at {}",
-        printable(place.trim_end_matches(':'), 200)
-    ))
+    let place = line
+        .strip_prefix("panicked at ")?
+        .split(' ')
+        .next()?
+        .trim_end_matches(':');
+    let (file, position) = place.rsplit_once(".rs:")?;
+    let plain = file
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
+    let numbers = position.bytes().all(|b| b.is_ascii_digit() || b == b':');
+    (plain && numbers).then(|| format!("panicked at {}", printable(place, 200)))
 }
 
 /// A text cut to a length in bytes, without what does something to a terminal or a page.

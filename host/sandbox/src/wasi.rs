@@ -133,8 +133,12 @@ fn answer(
     } else if place.starts_with("wasi:cli/exit#") {
         wasmtime::bail!("the guest exited");
     }
-    // A borrowed handle must be given back before the call ends.
-    params.iter().try_for_each(|param| give_back(&mut store, param))
+    // A borrowed handle must be given back before the call ends. To look into one gives it back.
+    let looked_into = usize::from(is_write(place));
+    params
+        .iter()
+        .skip(looked_into)
+        .try_for_each(|param| give_back(&mut store, param))
 }
 
 fn value(
@@ -165,8 +169,7 @@ fn value(
         }
         "wasi:cli/stderr#get-stderr" => resource(store, STDERR)?,
         "wasi:io/streams#[method]output-stream.check-write" => ok(Some(Val::U64(WRITE_BYTES))),
-        "wasi:io/streams#[method]output-stream.write"
-        | "wasi:io/streams#[method]output-stream.blocking-write-and-flush" => {
+        _ if is_write(place) => {
             write(store, params)?;
             ok(None)
         }
@@ -225,6 +228,15 @@ fn error(value: Val) -> Val {
 fn resource(store: &mut StoreContextMut<'_, JobState>, rep: u32) -> wasmtime::Result<Val> {
     let resource = Resource::<Denied>::new_own(rep);
     Ok(Val::Resource(ResourceAny::try_from_resource(resource, store)?))
+}
+
+/// Whether a call writes bytes to an output stream, its first parameter.
+fn is_write(place: &str) -> bool {
+    let writes = [
+        "wasi:io/streams#[method]output-stream.write",
+        "wasi:io/streams#[method]output-stream.blocking-write-and-flush",
+    ];
+    writes.contains(&place)
 }
 
 /// What is written to standard error ends in the log, line by line.

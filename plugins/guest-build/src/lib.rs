@@ -4,7 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const TARGET: &str = "wasm32-unknown-unknown";
+/// What plugins are built for: not a single WASI import.
+pub const PLAIN: &str = "wasm32-unknown-unknown";
+
+/// What has a std that imports WASI: for tests of what stands behind it.
+pub const WASI: &str = "wasm32-wasip2";
+
 const PROFILE: &str = "guest";
 
 /// What every guest is made of.
@@ -22,13 +27,21 @@ const HOST_ONLY: [&str; 8] = [
     "RUSTFLAGS",
 ];
 
-/// Builds packages of this workspace as components and copies each to the calling script's
-/// `OUT_DIR`, as its library's name and `.wasm`. `sources` are their folders, from the workspace's
-/// root: the script runs again when something in them changes.
+/// Builds packages of this workspace as [`PLAIN`] components: see [`build_for`].
 ///
 /// # Panics
 /// A package cannot be built; the message says what may be missing.
 pub fn build(packages: &[&str], sources: &[&str]) {
+    build_for(PLAIN, packages, sources);
+}
+
+/// Builds packages of this workspace as components, for [`PLAIN`] or [`WASI`], and copies each to
+/// the calling script's `OUT_DIR`, as its library's name and `.wasm`. `sources` are their folders,
+/// from the workspace's root: the script runs again when something in them changes.
+///
+/// # Panics
+/// A package cannot be built; the message says what may be missing.
+pub fn build_for(target: &str, packages: &[&str], sources: &[&str]) {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     for input in INPUTS.iter().chain(sources) {
         println!("cargo::rerun-if-changed={}", workspace.join(input).display());
@@ -47,7 +60,7 @@ pub fn build(packages: &[&str], sources: &[&str]) {
         "--profile",
         PROFILE,
         "--target",
-        TARGET,
+        target,
         "--lib",
     ]);
     cargo.arg("--target-dir").arg(&target_dir);
@@ -60,11 +73,11 @@ pub fn build(packages: &[&str], sources: &[&str]) {
     let status = cargo.status().expect("cargo can be started");
     assert!(
         status.success(),
-        "guests cannot be built; if rustc lacks the target, run: rustup target add {TARGET}"
+        "guests cannot be built; if rustc lacks the target, run: rustup target add {target}"
     );
     for package in packages {
         let file = format!("{}.wasm", package.replace('-', "_"));
-        let built = target_dir.join(TARGET).join(PROFILE).join(&file);
+        let built = target_dir.join(target).join(PROFILE).join(&file);
         std::fs::copy(&built, out_dir.join(&file)).expect("the built guest can be copied");
     }
 }

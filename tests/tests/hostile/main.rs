@@ -59,5 +59,5 @@ fn assert_readable(name: &str, message: &str) {
 
 /// Line separators, and marks that turn the direction of what follows.
 fn is_deceptive(c: char) -> bool {
-    matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
 }

@@ -221,10 +221,12 @@ impl Directory {
         .execute(&mut *transaction)
         .await?;
         forget_digest(&mut transaction, tenant.id, &digest).await?;
-        let unused = sqlx::query_scalar("SELECT NOT EXISTS (SELECT 1 FROM plugins WHERE digest = ?1)")
-            .bind(&digest)
-            .fetch_one(&mut *transaction)
-            .await?;
+        let unused = sqlx::query_scalar(
+            "SELECT NOT EXISTS (SELECT 1 FROM plugins WHERE digest = ?1 AND state <> 'refused')",
+        )
+        .bind(&digest)
+        .fetch_one(&mut *transaction)
+        .await?;
         audit::insert(&mut transaction, tenant.id, audited).await?;
         transaction.commit().await?;
         Ok(Deletion::Deleted { digest, unused })

@@ -269,13 +269,13 @@ impl KindArg {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum LangArg {
-    /// Rust: the fastest, 35 KB
+    /// Rust: the fastest, a component of 230 KB
     Rust,
-    /// C, with clang and wasi-libc
+    /// C, with clang and wasi-libc, a component of 50 KB
     C,
-    /// JavaScript, on the QuickJS engine
+    /// JavaScript, on the QuickJS engine, 1.8 MB
     Js,
-    /// TypeScript, on the QuickJS engine
+    /// TypeScript, on the QuickJS engine, 1.8 MB
     Ts,
     /// Python, an 18 MB component
     Python,

@@ -11,9 +11,7 @@ use serde_json::json;
 
 use super::{paint, workshop};
 use crate::cli::ComponentArg;
-
-/// The component would not be admitted.
-const REFUSED: u8 = 4;
+use crate::failure::REFUSED;
 
 /// Looks at a component as the server does.
 pub(super) fn run(arg: &ComponentArg, json: bool) -> Result<ExitCode> {

@@ -23,7 +23,7 @@ pub(super) async fn logs(
     let lines: Vec<Value> = match House::open(data, house).await? {
         House::Folder { engine, tenant } => {
             let lines = engine
-                .plugin_log(&tenant, name, version, None, limit)
+                .plugin_log(&tenant, &actor(), name, version, None, limit)
                 .await?
                 .into_iter();
             let line = |line: exeat_directory::plugins::PluginLogEntry| {

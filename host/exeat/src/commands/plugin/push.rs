@@ -57,7 +57,9 @@ pub(super) async fn run(data: &Path, arg: &ComponentArg, house: &HouseArgs) -> R
 }
 
 fn push(client: &Client, name: &str, version: &str, component: &[u8]) -> Result<Value> {
-    let mut answer = client.post(&format!("/v1/plugins?name={name}&version={version}"), component)?;
+    // In a query, a plus is a space.
+    let query = format!("name={name}&version={}", version.replace('+', "%2B"));
+    let mut answer = client.post(&format!("/v1/plugins?{query}"), component)?;
     let begun = std::time::Instant::now();
     while answer.status == 202 || answer.body["state"] == "admitting" {
         if begun.elapsed() > PATIENCE {

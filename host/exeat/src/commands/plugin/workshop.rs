@@ -15,7 +15,7 @@ use crate::cli::ComponentArg;
 /// A sandbox for trying plugins out.
 pub(super) fn sandbox() -> Result<Sandbox> {
     let setup = SandboxSetup {
-        compiler: Compiler::this_program()?,
+        compiler: Compiler::this_program(),
         cache: cache(),
         metered: false,
     };
