@@ -92,7 +92,7 @@ impl House {
             );
         }
         let config = self.bench.join("config.json");
-        std::fs::write(&config, r#"{"column": "name"}"#).map_err(|error| error.to_string())?;
+        std::fs::write(&config, r#"{"column": "state"}"#).map_err(|error| error.to_string())?;
         let used = [
             "export",
             "--tenant",
@@ -107,11 +107,11 @@ impl House {
         self.exeat(&used, None)?;
         let text = std::fs::read_to_string(self.bench.join(&out)).map_err(|error| error.to_string())?;
         let shouted = |line: &str| {
-            let name = line
-                .split(r#""name":""#)
+            let state = line
+                .split(r#""state":""#)
                 .nth(1)
                 .and_then(|rest| rest.split('"').next());
-            name.is_some_and(|name| !name.is_empty() && !name.contains(|c: char| c.is_ascii_lowercase()))
+            state.is_some_and(|state| !state.is_empty() && !state.contains(|c: char| c.is_ascii_lowercase()))
         };
         if text.is_empty() || !text.lines().all(shouted) {
             return Err("the export was not shouted".to_owned());
