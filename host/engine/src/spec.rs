@@ -141,15 +141,7 @@ impl ExportSpec {
             .map(|resolved| resolved.used.clone())
             .collect();
         let adapter = self.adapter().map(|resolved| &resolved.used);
-        let offered: Vec<OfferedColumn> = self
-            .selection
-            .offered()
-            .into_iter()
-            .map(|(field, selected)| OfferedColumn {
-                spec: field.spec(),
-                selected,
-            })
-            .collect();
+        let offered = OfferedColumn::all_of(&self.selection);
         let chain = Chain::open(sandbox, job, &offered, &transforms, adapter)
             .map_err(|error| chain_error(error, self.transforms.len()))?;
         let released: Vec<&'static Field> = chain

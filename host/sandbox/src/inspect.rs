@@ -4,8 +4,8 @@ use semver::Version;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use wasmparser::{
-    ComponentExternalKind, ComponentInstance, ComponentTypeRef, Encoding, Instance, Parser, Payload,
-    TableInit, Validator, WasmFeatures,
+    ComponentExternalKind, ComponentInstance, ComponentTypeRef, Instance, Parser, Payload, Validator,
+    WasmFeatures,
 };
 
 use crate::abi;
@@ -93,11 +93,12 @@ pub fn inspect(component: &[u8], limits: &PluginLimits) -> Result<Inspection, Re
     let digest = digest(component);
     // Looking through the sections takes no time; validating may. What cannot be looked through
     // is for the validator to explain.
-    if let Ok(sections) = Sections::read(component) {
+    let sections = Sections::read(component);
+    if let Ok(sections) = &sections {
         sections.check_size()?;
     }
     check_form(component)?;
-    let sections = Sections::read(component)?;
+    let sections = sections?;
     check_imports(&sections.imports)?;
     let (kind, contract) = world(&sections.exports)?;
     sections.check_needs(limits)?;
@@ -152,17 +153,17 @@ fn check_form(component: &[u8]) -> Result<(), Refusal> {
 impl Sections {
     fn read(component: &[u8]) -> Result<Self, Refusal> {
         let mut sections = Self::default();
-        // The encodings of the parsers that are open; the outermost is the component itself.
-        let mut open: Vec<Encoding> = Vec::new();
+        // How deep the parser is; at 1, in the component itself.
+        let mut depth = 0_usize;
         for payload in Parser::new(0).parse_all(component) {
             let payload = payload.map_err(|error| unreadable(&error))?;
-            if let Payload::Version { encoding, .. } = payload {
-                open.push(encoding);
-            } else if let Payload::End(_) = payload {
-                open.pop();
+            match payload {
+                Payload::Version { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                _ => {}
             }
             sections
-                .note(&payload, open.len())
+                .note(&payload, depth)
                 .map_err(|error| unreadable(&error))?;
         }
         Ok(sections)
@@ -198,9 +199,6 @@ impl Sections {
                     let table = table?;
                     self.tables += 1;
                     self.table_elements = self.table_elements.max(table.ty.initial);
-                    if let TableInit::Expr(_) = table.init {
-                        self.table_elements = self.table_elements.max(table.ty.initial);
-                    }
                 }
             }
             Payload::InstanceSection(instances) => {

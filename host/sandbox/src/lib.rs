@@ -55,6 +55,18 @@ pub struct OfferedColumn {
     pub selected: bool,
 }
 
+impl OfferedColumn {
+    /// What plugins are offered of a selection, in order.
+    pub fn all_of(selection: &exeat_gate::FieldSelection) -> Vec<Self> {
+        let offered = selection.offered().into_iter();
+        let column = |(field, selected): (&exeat_gate::Field, bool)| Self {
+            spec: field.spec(),
+            selected,
+        };
+        offered.map(column).collect()
+    }
+}
+
 /// What plugins may know of the job that they work for.
 #[derive(Clone)]
 pub struct JobContext {

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use exeat_gate::{FieldSelection, Gate, ReleasedBatch, catalog};
-use exeat_sandbox::{Chain, Figures, OfferedColumn, PluginKind, PluginUse, Sandbox};
+use exeat_sandbox::{Figures, PluginUse, Sandbox};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::admit::smoke_rows;
 use crate::rows::{JsonRow, raw_batch};
-use crate::trial::{BATCH_ROWS, TrialError, trial_job};
+use crate::trial::{BATCH_ROWS, TrialError, open_alone, trial_job};
 
 /// What a plugin costs. Times are medians of the rounds, without compiling and opening.
 #[derive(Clone, Debug, Serialize)]
@@ -103,20 +103,8 @@ fn round(
     selection: &FieldSelection,
     rows: &[JsonRow],
 ) -> Result<(Figures, Duration), TrialError> {
-    let offered = selection.offered();
-    let columns: Vec<OfferedColumn> = offered
-        .iter()
-        .map(|(field, selected)| OfferedColumn {
-            spec: field.spec(),
-            selected: *selected,
-        })
-        .collect();
     let begun = Instant::now();
-    let one = std::slice::from_ref(used);
-    let mut chain = match used.plugin.kind() {
-        PluginKind::Transform => Chain::open(sandbox, &trial_job(), &columns, one, None)?,
-        PluginKind::Adapter => Chain::open(sandbox, &trial_job(), &columns, &[], Some(used))?,
-    };
+    let mut chain = open_alone(sandbox, &trial_job(), used, selection)?;
     let opened_in = begun.elapsed();
     let recorders = chain.recorders();
     // What opening cost is no part of a row's cost.

@@ -77,18 +77,7 @@ pub fn run(
 ) -> Result<Outcome, TrialError> {
     let offered = selection.offered();
     let holds = |field: &&Field| offered.iter().any(|(offered, _)| offered.name == field.name);
-    let columns: Vec<OfferedColumn> = offered
-        .iter()
-        .map(|(field, selected)| OfferedColumn {
-            spec: field.spec(),
-            selected: *selected,
-        })
-        .collect();
-    let one = std::slice::from_ref(used);
-    let mut chain = match used.plugin.kind() {
-        PluginKind::Transform => Chain::open(sandbox, job, &columns, one, None)?,
-        PluginKind::Adapter => Chain::open(sandbox, job, &columns, &[], Some(used))?,
-    };
+    let mut chain = open_alone(sandbox, job, used, selection)?;
     let mut outcome = Outcome {
         reads: chain
             .plugins()
@@ -128,6 +117,20 @@ pub fn run(
         outcome.log.extend(record.log);
     }
     Ok(outcome)
+}
+
+/// A chain of this one plugin, offered what the selection holds.
+pub(crate) fn open_alone(
+    sandbox: &Sandbox,
+    job: &JobContext,
+    used: &PluginUse,
+    selection: &FieldSelection,
+) -> Result<Chain, ChainError> {
+    let columns = OfferedColumn::all_of(selection);
+    match used.plugin.kind() {
+        PluginKind::Transform => Chain::open(sandbox, job, &columns, std::slice::from_ref(used), None),
+        PluginKind::Adapter => Chain::open(sandbox, job, &columns, &[], Some(used)),
+    }
 }
 
 impl Outcome {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::ArgMatches;
 use exeat_directory::Directory;
 use exeat_encode::{Compression, Format};
@@ -14,7 +14,7 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{actor, interrupted};
+use super::{actor, interrupted, read_json};
 use crate::cli::{ExportArgs, OnRejectArg};
 
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
@@ -134,7 +134,7 @@ fn request(args: &ExportArgs, order: &PluginOrder) -> Result<ExportRequest> {
     let plugin = |name: &String, place: usize| -> Result<PluginRequest> {
         let config = match order.config_after(place, &args.config)? {
             None => Value::Object(serde_json::Map::new()),
-            Some(file) => read_config(&file)?,
+            Some(file) => read_json(&file)?,
         };
         Ok(PluginRequest {
             plugin: name.clone(),
@@ -189,11 +189,6 @@ fn point_at_filter(error: &EngineError, conditions: &[String]) {
         let offset = error.offset.map_or(0, |offset| key.chars().count() + 1 + offset);
         eprintln!("  --filter {condition}\n           {}^", " ".repeat(offset));
     }
-}
-
-fn read_config(file: &Path) -> Result<Value> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))
 }
 
 /// What the name of the output says about its form: `users.csv.gz`.

@@ -9,9 +9,10 @@ mod serve;
 mod token;
 mod users;
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::ArgMatches;
 
 use crate::cli::{Cli, Command};
@@ -35,6 +36,12 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
         Command::Audit(command) => audit::run(data, command).await,
         Command::Fields { json } => fields::run(json),
     }
+}
+
+/// Reads a JSON file, such as a plugin's configuration.
+fn read_json(file: &Path) -> Result<serde_json::Value> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))
 }
 
 /// Who the person at the command line is, for the audit trail.

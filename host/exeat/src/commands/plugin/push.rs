@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
 use exeat_engine::Upload;
@@ -37,15 +37,25 @@ pub(super) async fn run(data: &Path, arg: &ComponentArg, house: &HouseArgs) -> R
     let plugin = match house {
         House::Folder { engine, tenant } => {
             let upload = Upload {
-                name,
-                version,
+                name: name.clone(),
+                version: version.clone(),
                 component: component.into(),
             };
             let place = engine.upload_place().await?;
             let uploaded = engine
                 .upload_plugin(&tenant, &actor(), upload, place, PATIENCE)
                 .await?;
-            serde_json::to_value(uploaded.plugin)?
+            let mut plugin = serde_json::to_value(uploaded.plugin)?;
+            if plugin["state"] == "admitting" {
+                // An earlier push was interrupted, and left its admission to whoever comes next.
+                engine.resume_admissions().await?;
+            }
+            let begun = Instant::now();
+            while plugin["state"] == "admitting" && begun.elapsed() < PATIENCE {
+                tokio::time::sleep(ASK_EVERY).await;
+                plugin = serde_json::to_value(engine.own_plugin(&tenant, &name, &version).await?)?;
+            }
+            plugin
         }
         House::Server(client) => {
             let pushed = tokio::task::spawn_blocking(move || push(&client, &name, &version, &component));
@@ -60,7 +70,7 @@ fn push(client: &Client, name: &str, version: &str, component: &[u8]) -> Result<
     // In a query, a plus is a space.
     let query = format!("name={name}&version={}", version.replace('+', "%2B"));
     let mut answer = client.post(&format!("/v1/plugins?{query}"), component)?;
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while answer.status == 202 || answer.body["state"] == "admitting" {
         if begun.elapsed() > PATIENCE {
             bail!(

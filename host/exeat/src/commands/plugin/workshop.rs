@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use exeat_sandbox::compiler::Compiler;
 use exeat_sandbox::{CodeCache, LoadError, Plugin, PluginLimits, Sandbox, SandboxSetup};
-
 use exeat_workbench::{JsonRow, objects};
 
+use super::super::read_json;
 use super::project::Project;
 use crate::cli::ComponentArg;
 
@@ -54,11 +54,7 @@ pub(super) fn load(sandbox: &Sandbox, component: &[u8]) -> Result<Plugin, LoadEr
 
 /// A configuration: a JSON file, or nothing.
 pub(super) fn config(file: Option<&Path>) -> Result<serde_json::Value> {
-    let Some(file) = file else {
-        return Ok(serde_json::json!({}));
-    };
-    let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))
+    file.map_or_else(|| Ok(serde_json::json!({})), read_json)
 }
 
 /// Users from a file of NDJSON; `-` is standard input.
