@@ -1,0 +1,1 @@
+//! Real servers that tests start for themselves, and stop when they are dropped.
