@@ -31,6 +31,7 @@ needs! {
     ReadUsers: Some(Scope::ReadUsers);
     CreateExports: Some(Scope::CreateExports);
     ReadExports: Some(Scope::ReadExports);
+    ManageExports: Some(Scope::ManageExports);
     ReadPlugins: Some(Scope::ReadPlugins);
     ManagePlugins: Some(Scope::ManagePlugins);
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::App;
-use crate::auth::{CreateExports, Granted, ReadExports};
+use crate::auth::{CreateExports, Granted, ManageExports, ReadExports};
 use crate::problem::Problem;
 
 const DEFAULT_LIMIT: u32 = 50;
@@ -39,6 +39,13 @@ pub(crate) struct ExportView {
     files: Option<Vec<Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rows: Option<Value>,
+    /// When the files go, when they went, and whether somebody ordered that they stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purged_at: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    held: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,8 +86,14 @@ impl ExportView {
                 code,
                 detail: job.error.clone().unwrap_or_default(),
             }),
-            files: manifest.as_ref().map(|manifest| files(job, manifest)),
+            files: manifest
+                .as_ref()
+                .filter(|_| job.has_files())
+                .map(|manifest| files(job, manifest)),
             rows: manifest.and_then(|mut manifest| manifest.get_mut("rows").map(Value::take)),
+            expires_at: job.expires_at.map(format_timestamp),
+            purged_at: job.purged_at.map(format_timestamp),
+            held: job.held_by.is_some(),
         }
     }
 }
@@ -203,6 +216,75 @@ async fn find_completed(app: &App, tenant: &Tenant, id: &str) -> Result<Job, Pro
     }
 }
 
+/// A completed export whose files were not removed.
+async fn find_with_files(app: &App, tenant: &Tenant, id: &str) -> Result<Job, Problem> {
+    let job = find_completed(app, tenant, id).await?;
+    match job.purged_at {
+        None => Ok(job),
+        Some(at) => Err(Problem::new(
+            "no-files",
+            format!(
+                "the files of this export were removed at {}",
+                format_timestamp(at)
+            ),
+        )),
+    }
+}
+
+/// `POST /v1/exports/{id}/cancel`: 202; one that runs is cancelled within two seconds.
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    granted: Granted<CreateExports>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let job = app.engine.cancel(granted.tenant(), &granted.actor(), &id).await?;
+    Ok((StatusCode::ACCEPTED, Json(ExportView::of(&job))).into_response())
+}
+
+/// `DELETE /v1/exports/{id}/files`: the files go before their time, the record stays.
+pub(crate) async fn delete_files(
+    State(app): State<App>,
+    granted: Granted<ManageExports>,
+    Path(id): Path<String>,
+) -> Result<Json<ExportView>, Problem> {
+    let job = app
+        .engine
+        .delete_files(granted.tenant(), &granted.actor(), &id)
+        .await?;
+    Ok(Json(ExportView::of(&job)))
+}
+
+/// `PUT /v1/exports/{id}/hold`: the files are kept, whatever their age.
+pub(crate) async fn hold(
+    State(app): State<App>,
+    granted: Granted<ManageExports>,
+    Path(id): Path<String>,
+) -> Result<Json<ExportView>, Problem> {
+    set_hold(&app, &granted, &id, true).await
+}
+
+/// `DELETE /v1/exports/{id}/hold`: they are kept for as long as others.
+pub(crate) async fn release(
+    State(app): State<App>,
+    granted: Granted<ManageExports>,
+    Path(id): Path<String>,
+) -> Result<Json<ExportView>, Problem> {
+    set_hold(&app, &granted, &id, false).await
+}
+
+async fn set_hold(
+    app: &App,
+    granted: &Granted<ManageExports>,
+    id: &str,
+    hold: bool,
+) -> Result<Json<ExportView>, Problem> {
+    let job = app
+        .engine
+        .hold_files(granted.tenant(), &granted.actor(), id, hold)
+        .await?;
+    Ok(Json(ExportView::of(&job)))
+}
+
 /// `GET /v1/exports/{id}/manifest`.
 pub(crate) async fn manifest(
     State(app): State<App>,
@@ -221,7 +303,7 @@ pub(crate) async fn file(
     method: Method,
     Path((id, name)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    let job = find_completed(&app, granted.tenant(), &id).await?;
+    let job = find_with_files(&app, granted.tenant(), &id).await?;
     let manifest: Value = job
         .manifest
         .as_deref()
@@ -234,7 +316,7 @@ pub(crate) async fn file(
         .ok_or_else(not_found)?;
     let vault = app.engine.vault();
     let reader = vault
-        .open(granted.tenant().name(), &job.job_id, &name)
+        .read(granted.tenant().name(), &job.job_id, job.attempt, &name, None)
         .await?
         .ok_or_else(not_found)?;
     // HEAD asks about the file and takes nothing away.

@@ -5,6 +5,8 @@
 //! | `POST /v1/exports`, 202 and `Location` | `create:exports` |
 //! | `GET /v1/exports`, `GET /v1/exports/{id}` | `read:exports` |
 //! | `GET /v1/exports/{id}/manifest`, `GET /v1/exports/{id}/files/{name}` | `read:exports` |
+//! | `POST /v1/exports/{id}/cancel` | `create:exports` |
+//! | `DELETE /v1/exports/{id}/files`, `PUT` and `DELETE /v1/exports/{id}/hold` | `manage:exports` |
 //! | `GET /v1/users/stream` | `read:users` |
 //! | `GET /v1/fields`, `GET /v1/plugins` | any token |
 //! | `POST /v1/plugins?name=&version=`, 201 or 202 and `Location` | `manage:plugins` |

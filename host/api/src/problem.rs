@@ -182,6 +182,42 @@ const CODES: &[(&str, u16, &str, &str)] = &[
         "The sandbox has no place free. Try again in a moment.",
     ),
     (
+        "too-many-exports",
+        429,
+        "Too many exports of this tenant wait",
+        "A tenant may have so many exports waiting. Try again when some of them are done, as Retry-After says.",
+    ),
+    (
+        "not-cancellable",
+        409,
+        "The export has ended",
+        "Only an export that waits or runs can be cancelled.",
+    ),
+    (
+        "held",
+        409,
+        "The files are to be kept",
+        "Somebody ordered that the files of this export are kept (PUT /v1/exports/{id}/hold). DELETE lifts the order.",
+    ),
+    (
+        "no-files",
+        410,
+        "The export has no files any more",
+        "Files are kept for seven days, unless the request or the operator says less. The record of the export stays.",
+    ),
+    (
+        "invalid-duration",
+        422,
+        "The time is too long or too short",
+        "It is a number of seconds, up to what the operator allows.",
+    ),
+    (
+        "unavailable",
+        503,
+        "The server cannot reach its database",
+        "Nothing was done. Try again in a moment, as Retry-After says.",
+    ),
+    (
         "plugin-in-use",
         409,
         "An export uses the plugin",
@@ -212,6 +248,9 @@ const CODES: &[(&str, u16, &str, &str)] = &[
         "The detail says which.",
     ),
 ];
+
+/// When it makes sense to try again what there is no room for now.
+const RETRY_AFTER_SECONDS: &str = "5";
 
 /// What is not the caller's fault is not explained to the caller.
 const INTERNAL: (&str, u16, &str, &str) = (
@@ -265,6 +304,13 @@ impl IntoResponse for Problem {
         let mut response = (status, Json(self)).into_response();
         let problem = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, problem);
+        if matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        ) {
+            let soon = HeaderValue::from_static(RETRY_AFTER_SECONDS);
+            response.headers_mut().insert(header::RETRY_AFTER, soon);
+        }
         if status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Bearer realm=\"exeat\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
@@ -301,6 +347,7 @@ impl From<EngineError> for Problem {
                 Self::new("plugin-failed", exeat_gate::redact_text(&failure.to_string()))
             }
             EngineError::Export(busy @ ExportFailure::Busy) => Self::new("busy", busy.to_string()),
+            EngineError::Directory(error) => error.into(),
             other => Self::internal(&other),
         }
     }
@@ -308,6 +355,10 @@ impl From<EngineError> for Problem {
 
 impl From<DirectoryError> for Problem {
     fn from(error: DirectoryError) -> Self {
+        if error.is_transient() {
+            tracing::warn!(%error, "the database cannot be reached");
+            return Self::new("unavailable", "the database cannot be reached");
+        }
         Self::internal(&error)
     }
 }

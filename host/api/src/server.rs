@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,12 @@ pub fn router(app: App) -> Router {
         .route("/v1/exports", post(exports::create).get(exports::list))
         .route("/v1/exports/{id}", get(exports::get))
         .route("/v1/exports/{id}/manifest", get(exports::manifest))
+        .route("/v1/exports/{id}/cancel", post(exports::cancel))
+        .route(
+            "/v1/exports/{id}/hold",
+            put(exports::hold).delete(exports::release),
+        )
+        .route("/v1/exports/{id}/files", delete(exports::delete_files))
         .route("/v1/exports/{id}/files/{name}", get(exports::file))
         .route("/v1/users/stream", get(stream::stream))
         .route("/v1/fields", get(fields::fields))

@@ -1,7 +1,7 @@
 //! The audit trail: what left, what was refused, who asked.
 
 use serde::Serialize;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::{AnyConnection, Row as _};
 
 use crate::{Directory, DirectoryError, Tenant, format_timestamp, now_us};
 
@@ -41,6 +41,16 @@ pub const BULK_EXPORT: &str = "user.bulk_export";
 pub const BULK_EXPORT_REFUSED: &str = "user.bulk_export_refused";
 /// An export failed.
 pub const BULK_EXPORT_FAILED: &str = "user.bulk_export_failed";
+/// An export was cancelled.
+pub const BULK_EXPORT_CANCELLED: &str = "user.bulk_export_cancelled";
+/// The files of an export were removed because their time was over.
+pub const BULK_EXPORT_PURGED: &str = "user.bulk_export_purged";
+/// The files of an export were removed because somebody asked for it.
+pub const BULK_EXPORT_DELETED: &str = "user.bulk_export_deleted";
+/// Somebody ordered that the files of an export are kept.
+pub const BULK_EXPORT_HELD: &str = "user.bulk_export_held";
+/// Somebody lifted the order to keep the files of an export.
+pub const BULK_EXPORT_RELEASED: &str = "user.bulk_export_released";
 /// A stream of users began.
 pub const STREAM_BEGUN: &str = "user.stream_begun";
 /// A stream of users ended.
@@ -72,7 +82,7 @@ impl Directory {
     /// # Errors
     /// The database refused.
     pub async fn record(&self, tenant: &Tenant, record: &AuditRecord) -> Result<(), DirectoryError> {
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.database.pool.acquire().await?;
         insert(&mut connection, tenant.id, record).await
     }
 
@@ -82,12 +92,12 @@ impl Directory {
     /// The database refused.
     pub async fn audit(&self, tenant: &Tenant, limit: u32) -> Result<Vec<AuditEntry>, DirectoryError> {
         let rows = sqlx::query(
-            "SELECT audit_id, at, actor, action, job_id, detail FROM audit WHERE tenant_id = ?1
-             ORDER BY audit_id DESC LIMIT ?2",
+            "SELECT audit_id, at, actor, action, job_id, detail FROM audit WHERE tenant_id = $1
+             ORDER BY audit_id DESC LIMIT $2",
         )
         .bind(tenant.id)
-        .bind(limit)
-        .fetch_all(&self.pool)
+        .bind(i64::from(limit))
+        .fetch_all(&self.database.pool)
         .await?;
         rows.iter()
             .map(|row| {
@@ -108,12 +118,12 @@ impl Directory {
 
 /// Records a fact in the transaction that makes it one.
 pub(crate) async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     tenant_id: i64,
     record: &AuditRecord,
 ) -> Result<(), DirectoryError> {
     sqlx::query(
-        "INSERT INTO audit (at, tenant_id, actor, action, job_id, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO audit (at, tenant_id, actor, action, job_id, detail) VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(now_us())
     .bind(tenant_id)

@@ -44,3 +44,11 @@ pub enum DirectoryError {
     #[error("the operating system gives no random bytes")]
     Random,
 }
+
+impl DirectoryError {
+    /// Whether the same may succeed when it is tried again: a connection was lost, the database was
+    /// busy or restarting.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Database(_))
+    }
+}

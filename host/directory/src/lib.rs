@@ -1,10 +1,12 @@
-//! The users of every tenant, and the tables of jobs, tokens and audit.
+//! The users of every tenant, and the tables of jobs, tokens, plugins and audit.
 //!
-//! [`Directory`] is one SQLite database in one folder. [`Directory::snapshot`] reads the users of
-//! a tenant as one consistent state, straight into columns; [`Directory::write_users`] fills it.
-//! Everything else is small rows: [`jobs`], [`plugins`], [`tokens`], [`audit`].
+//! [`Directory`] is one database: a SQLite file, or PostgreSQL ([`DatabaseUrl`]).
+//! [`Directory::snapshot`] reads the users of a tenant as one consistent state, straight into
+//! columns; [`Directory::write_users`] fills it. Everything else is small rows: [`jobs`],
+//! [`plugins`], [`tokens`], [`audit`].
 
 pub mod audit;
+mod database;
 mod error;
 pub mod filter;
 pub mod generate;
@@ -20,12 +22,11 @@ pub mod tokens;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::postgres::PgPool;
+use sqlx::{ConnectOptions as _, SqliteConnection};
 
+pub use database::{DatabaseUrl, DatabaseUrlError};
 pub use error::DirectoryError;
 pub use record::{Factor, Identity, Secrets, UserRecord, UserState};
 pub use source::{Snapshot, SourceError};
@@ -33,58 +34,62 @@ pub use tenants::Tenant;
 pub use time::{format_timestamp, now_us, parse_instant};
 pub use writer::{UserWriter, Written};
 
-/// Name of the database in the data folder.
-const DATABASE_FILE: &str = "exeat.db";
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-const MAX_CONNECTIONS: u32 = 8;
+use database::{Database, sqlite_options};
 
-/// The database and the folder that it lies in.
+/// Name of the database in a data folder.
+const DATABASE_FILE: &str = "exeat.db";
+
+/// The database.
 #[derive(Clone, Debug)]
 pub struct Directory {
-    pool: SqlitePool,
-    folder: PathBuf,
+    pub(crate) database: Database,
+    users: Users,
+}
+
+/// Where users are read and written, of which there are many.
+#[derive(Clone, Debug)]
+enum Users {
+    Sqlite(PathBuf),
+    Postgres(PgPool),
 }
 
 impl Directory {
-    /// Opens the directory in a folder; creates both where they are missing.
+    /// Opens a database, creates it if it is a file that is missing, and brings it up to date.
     ///
     /// # Errors
-    /// The folder cannot be created, or the database cannot be opened or brought up to date.
-    pub async fn open(folder: &Path) -> Result<Self, DirectoryError> {
-        std::fs::create_dir_all(folder).map_err(|source| DirectoryError::Folder {
-            folder: folder.to_owned(),
-            source,
-        })?;
-        let options = SqliteConnectOptions::new()
-            .filename(folder.join(DATABASE_FILE))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(BUSY_TIMEOUT)
-            .foreign_keys(true);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(MAX_CONNECTIONS)
-            .connect_with(options)
-            .await?;
-        sqlx::migrate!().run(&pool).await?;
-        Ok(Self {
-            pool,
-            folder: folder.to_owned(),
-        })
+    /// The database cannot be opened or brought up to date.
+    pub async fn open(url: &DatabaseUrl) -> Result<Self, DirectoryError> {
+        let database = Database::open(url).await?;
+        let users = match url {
+            DatabaseUrl::Sqlite(file) => Users::Sqlite(file.clone()),
+            DatabaseUrl::Postgres(url) => Users::Postgres(PgPool::connect_lazy(url)?),
+        };
+        Ok(Self { database, users })
     }
 
-    /// Whether a folder holds a directory.
-    pub fn exists(folder: &Path) -> bool {
-        folder.join(DATABASE_FILE).is_file()
+    /// The database that lies in a data folder, if no other is named.
+    pub fn in_folder(folder: &Path) -> DatabaseUrl {
+        DatabaseUrl::Sqlite(folder.join(DATABASE_FILE))
     }
 
-    /// The folder in which everything lies.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// Whether a database is there to be opened. Of one on a server, nobody knows before asking.
+    pub fn exists(url: &DatabaseUrl) -> bool {
+        match url {
+            DatabaseUrl::Sqlite(file) => file.is_file(),
+            DatabaseUrl::Postgres(_) => true,
+        }
     }
 
-    /// Waits for open connections to close, so that the database is left in one file.
+    /// Waits for open connections to close, so that SQLite's database is left in one file.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.database.pool.close().await;
+        if let Users::Postgres(pool) = &self.users {
+            pool.close().await;
+        }
     }
+}
+
+/// A connection of one's own, for reading or writing users.
+async fn sqlite_connection(file: &Path) -> Result<SqliteConnection, DirectoryError> {
+    Ok(sqlite_options(file)?.connect().await?)
 }

@@ -54,6 +54,13 @@ pub enum SourceError {
     Ended,
 }
 
+impl SourceError {
+    /// Whether
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Directory(error) if error.is_transient())
+    }
+}
+
 impl From<SqliteError> for SourceError {
     fn from(error: SqliteError) -> Self {
         Self::Directory(error.into())
@@ -80,7 +87,10 @@ impl Directory {
     /// # Errors
     /// The database refused.
     pub async fn snapshot(&self, tenant: &Tenant, filter: &Filter) -> Result<Snapshot, SourceError> {
-        let mut connection = self.pool.acquire().await.map_err(DirectoryError::from)?.detach();
+        let mut connection = match &self.users {
+            crate::Users::Sqlite(file) => crate::sqlite_connection(file).await?,
+            crate::Users::Postgres(_) => unimplemented!(),
+        };
         let (opened_to, opened) = oneshot::channel();
         let (fields, wanted) = oneshot::channel();
         let (batches_to, batches) = mpsc::channel(BATCHES_IN_FLIGHT);

@@ -50,17 +50,17 @@ impl Directory {
     }
 
     async fn find_tenant(&self, name: &str) -> Result<Option<Tenant>, DirectoryError> {
-        let row = sqlx::query("SELECT tenant_id, name, pseudonym_key FROM tenants WHERE name = ?1")
+        let row = sqlx::query("SELECT tenant_id, name, pseudonym_key FROM tenants WHERE name = $1")
             .bind(name)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.database.pool)
             .await?;
         row.as_ref().map(from_row).transpose()
     }
 
     pub(crate) async fn tenant_by_id(&self, tenant_id: i64) -> Result<Tenant, DirectoryError> {
-        let row = sqlx::query("SELECT tenant_id, name, pseudonym_key FROM tenants WHERE tenant_id = ?1")
+        let row = sqlx::query("SELECT tenant_id, name, pseudonym_key FROM tenants WHERE tenant_id = $1")
             .bind(tenant_id)
-            .fetch_one(&self.pool)
+            .fetch_one(&self.database.pool)
             .await?;
         from_row(&row)
     }
@@ -79,12 +79,12 @@ impl Directory {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(|_| DirectoryError::Random)?;
         let created = sqlx::query(
-            "INSERT INTO tenants (name, pseudonym_key, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            "INSERT INTO tenants (name, pseudonym_key, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
         )
         .bind(name)
         .bind(key.as_slice())
         .bind(now_us())
-        .execute(&self.pool)
+        .execute(&self.database.pool)
         .await?;
         Ok((self.tenant(name).await?, created.rows_affected() > 0))
     }
@@ -95,12 +95,12 @@ impl Directory {
     /// The database refused.
     pub async fn tenant_names(&self) -> Result<Vec<String>, DirectoryError> {
         Ok(sqlx::query_scalar("SELECT name FROM tenants ORDER BY name")
-            .fetch_all(&self.pool)
+            .fetch_all(&self.database.pool)
             .await?)
     }
 }
 
-fn from_row(row: &sqlx::sqlite::SqliteRow) -> Result<Tenant, DirectoryError> {
+fn from_row(row: &sqlx::any::AnyRow) -> Result<Tenant, DirectoryError> {
     let key: Vec<u8> = row.try_get(2)?;
     let key = key
         .try_into()

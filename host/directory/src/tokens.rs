@@ -31,6 +31,9 @@ pub enum Scope {
     /// See exports and download their files.
     #[serde(rename = "read:exports")]
     ReadExports,
+    /// Remove the files of exports before their time, or order that they are kept.
+    #[serde(rename = "manage:exports")]
+    ManageExports,
     /// See plugins, their logs and their metrics.
     #[serde(rename = "read:plugins")]
     ReadPlugins,
@@ -41,10 +44,11 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::ReadUsers,
         Self::CreateExports,
         Self::ReadExports,
+        Self::ManageExports,
         Self::ReadPlugins,
         Self::ManagePlugins,
     ];
@@ -55,6 +59,7 @@ impl Scope {
             Self::ReadUsers => "read:users",
             Self::CreateExports => "create:exports",
             Self::ReadExports => "read:exports",
+            Self::ManageExports => "manage:exports",
             Self::ReadPlugins => "read:plugins",
             Self::ManagePlugins => "manage:plugins",
         }
@@ -64,7 +69,7 @@ impl Scope {
 /// There is no such scope.
 #[derive(Debug, Error)]
 #[error(
-    "there is no scope \"{0}\"; there are read:users, create:exports, read:exports, read:plugins and manage:plugins"
+    "there is no scope \"{0}\"; there are read:users, create:exports, read:exports, manage:exports, read:plugins and manage:plugins"
 )]
 pub struct UnknownScope(String);
 
@@ -137,7 +142,7 @@ impl Directory {
         let scopes: Vec<&str> = scopes.iter().map(|scope| scope.name()).collect();
         sqlx::query(
             "INSERT INTO api_tokens (token_id, tenant_id, name, token_hash, scopes, created_at, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(&token_id)
         .bind(tenant.id)
@@ -146,7 +151,7 @@ impl Directory {
         .bind(scopes.join(" "))
         .bind(now_us())
         .bind(expires_at_us)
-        .execute(&self.pool)
+        .execute(&self.database.pool)
         .await?;
         Ok(NewToken { token_id, secret })
     }
@@ -159,19 +164,19 @@ impl Directory {
         let now = now_us();
         let row = sqlx::query(
             "SELECT token_id, tenant_id, name, scopes, last_used_at FROM api_tokens
-             WHERE token_hash = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)",
+             WHERE token_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
         )
         .bind(hash(secret).as_slice())
         .bind(now)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.database.pool)
         .await?;
         let Some(row) = row else { return Ok(None) };
         let last_used: Option<i64> = row.try_get(4)?;
         if last_used.is_none_or(|at| now - at > LAST_USED_PRECISION_US) {
-            let noted = sqlx::query("UPDATE api_tokens SET last_used_at = ?2 WHERE token_id = ?1")
+            let noted = sqlx::query("UPDATE api_tokens SET last_used_at = $2 WHERE token_id = $1")
                 .bind(row.try_get::<String, _>(0)?)
                 .bind(now)
-                .execute(&self.pool)
+                .execute(&self.database.pool)
                 .await;
             if let Err(error) = noted {
                 // A busy database must not keep anybody out.
@@ -197,10 +202,10 @@ impl Directory {
     pub async fn tokens(&self, tenant: &Tenant) -> Result<Vec<TokenEntry>, DirectoryError> {
         let rows = sqlx::query(
             "SELECT token_id, name, scopes, created_at, expires_at, last_used_at, revoked_at FROM api_tokens
-             WHERE tenant_id = ?1 ORDER BY token_id",
+             WHERE tenant_id = $1 ORDER BY token_id",
         )
         .bind(tenant.id)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.database.pool)
         .await?;
         rows.iter()
             .map(|row| {
@@ -226,12 +231,12 @@ impl Directory {
     /// The database refused.
     pub async fn revoke_token(&self, tenant: &Tenant, token_id: &str) -> Result<bool, DirectoryError> {
         let revoked = sqlx::query(
-            "UPDATE api_tokens SET revoked_at = ?3 WHERE tenant_id = ?1 AND token_id = ?2 AND revoked_at IS NULL",
+            "UPDATE api_tokens SET revoked_at = $3 WHERE tenant_id = $1 AND token_id = $2 AND revoked_at IS NULL",
         )
         .bind(tenant.id)
         .bind(token_id)
         .bind(now_us())
-        .execute(&self.pool)
+        .execute(&self.database.pool)
         .await?;
         Ok(revoked.rows_affected() > 0)
     }
@@ -258,7 +263,9 @@ mod tests {
     #[tokio::test]
     async fn a_token_keeps_the_scopes_that_it_was_made_with() {
         let folder = tempfile::tempdir().unwrap();
-        let directory = Directory::open(folder.path()).await.unwrap();
+        let directory = Directory::open(&Directory::in_folder(folder.path()))
+            .await
+            .unwrap();
         let (tenant, _) = directory.ensure_tenant("acme").await.unwrap();
         let before = BTreeSet::from([Scope::ReadUsers, Scope::CreateExports, Scope::ReadExports]);
         for scopes in [before, Scope::ALL.into_iter().collect()] {

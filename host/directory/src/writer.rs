@@ -51,7 +51,10 @@ impl Directory {
         T: Send + 'static,
         E: From<DirectoryError> + Send + 'static,
     {
-        let mut connection = self.pool.acquire().await.map_err(DirectoryError::from)?.detach();
+        let mut connection = match &self.users {
+            crate::Users::Sqlite(file) => crate::sqlite_connection(file).await?,
+            crate::Users::Postgres(_) => todo!(),
+        };
         let tenant_id = tenant.id;
         let runtime = tokio::runtime::Handle::current();
         let filled = tokio::task::spawn_blocking(move || {

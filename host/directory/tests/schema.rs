@@ -9,7 +9,11 @@ use sqlx::sqlite::SqlitePool;
 #[tokio::test]
 async fn every_column_of_the_database_is_classified_and_every_classified_column_exists() {
     let folder = tempfile::tempdir().unwrap();
-    Directory::open(folder.path()).await.unwrap().close().await;
+    Directory::open(&Directory::in_folder(folder.path()))
+        .await
+        .unwrap()
+        .close()
+        .await;
     let url = format!("sqlite:{}", folder.path().join("exeat.db").display());
     let pool = SqlitePool::connect(&url).await.unwrap();
     let tables: Vec<String> = sqlx::query_scalar(

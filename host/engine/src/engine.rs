@@ -2,22 +2,27 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use exeat_directory::audit::{AuditRecord, BULK_EXPORT_REFUSED};
-use exeat_directory::jobs::{Job, JobOrigin, new_job_id};
+use exeat_directory::jobs::{Job, NewJob, Queued, new_job_id};
 use exeat_directory::{Directory, Tenant, now_us};
 use exeat_sandbox::compiler::Compiler;
 use exeat_sandbox::{CodeCache, PluginLimits, Sandbox, SandboxSetup};
 use exeat_vault::{ComponentStore, Vault};
 use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
 
-use crate::error::EngineError;
+use crate::error::{EngineError, RequestError};
 use crate::plugin_work::PluginWork;
 use crate::registry::{PluginRegistry, PluginSummary};
 use crate::request::ExportRequest;
+use crate::settings::EngineSettings;
 use crate::spec::{ExportSpec, ResolvedPlugins, job_context};
+use crate::steps::{StepObserver, Unobserved};
 use crate::stream::MAX_STREAMS;
 use crate::uploads::Uploads;
+use crate::worker_id::WorkerId;
 
 /// What stands where a job's id would while a request is checked.
 const CHECK_JOB: &str = "exp_check";
@@ -52,30 +57,56 @@ pub struct Engine {
     /// must leave places to jobs and threads to everybody.
     pub(crate) openings: Arc<Semaphore>,
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) settings: Arc<EngineSettings>,
+    /// This process, as the one that runs jobs.
+    pub(crate) worker: Arc<WorkerId>,
+    pub(crate) observer: Arc<dyn StepObserver>,
+    /// Cancelled when the process ends: streams end then, too.
+    pub(crate) closing: CancellationToken,
 }
 
 impl Engine {
-    /// Opens everything that lies in a data folder.
+    /// Opens the database, the store and the sandbox.
     ///
     /// # Errors
-    /// The folder, the database or the WebAssembly engine cannot be used.
-    pub async fn open(data: &Path) -> Result<Self, EngineError> {
-        let directory = Directory::open(data).await?;
-        let plugins = PluginRegistry::new(
-            Sandbox::new(setup(data)?)?,
-            directory.clone(),
-            ComponentStore::local(&data.join(PLUGINS))?,
-            ceiling(&data.join(CEILING))?,
-        );
+    /// The data folder, the database, the store or the WebAssembly engine cannot be used.
+    pub async fn open(settings: EngineSettings) -> Result<Self, EngineError> {
+        let data = settings.data.as_path();
+        let sandbox = Sandbox::new(setup(data)?)?;
+        let directory = Directory::open(&settings.database).await?;
+        let (vault, components) = match &settings.store {
+            Some(store) => (Vault::open(store)?, ComponentStore::open(store)?),
+            None => (
+                Vault::local(&data.join(VAULT))?,
+                ComponentStore::local(&data.join(PLUGINS))?,
+            ),
+        };
+        let ceiling = ceiling(&data.join(CEILING))?;
+        let plugins = PluginRegistry::new(sandbox, directory.clone(), components, ceiling);
         Ok(Self {
             directory,
             plugins: Arc::new(plugins),
             uploads: Arc::default(),
-            vault: Vault::local(&data.join(VAULT))?,
+            vault,
             queued: Arc::default(),
             openings: Arc::new(Semaphore::new(MAX_OPENINGS)),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            worker: Arc::new(WorkerId::take(data)?),
+            settings: Arc::new(settings),
+            observer: Arc::new(Unobserved),
+            closing: CancellationToken::new(),
         })
+    }
+
+    /// The same engine, with somebody who is told of each step of its exports.
+    #[must_use]
+    pub fn observed(self, observer: Arc<dyn StepObserver>) -> Self {
+        Self { observer, ..self }
+    }
+
+    /// Ends what would not end by itself: streams are cut off, in a way that their readers can see.
+    pub fn close_streams(&self) {
+        self.closing.cancel();
     }
 
     /// The directory.
@@ -164,13 +195,63 @@ impl Engine {
         request: &ExportRequest,
         spec: &ExportSpec,
     ) -> Result<Job, EngineError> {
-        let request = serde_json::to_string(&spec.pinned(request)).unwrap_or_default();
-        let job = self
+        let new = NewJob {
+            job_id: new_job_id(),
+            actor: actor.to_owned(),
+            request: serde_json::to_string(&spec.pinned(request)).unwrap_or_default(),
+            priority: request.priority.into(),
+            timeout: self.timeout(request)?,
+            retention: self.retention(request)?,
+        };
+        match self
             .directory
-            .create_job(tenant, &new_job_id(), JobOrigin::Server, actor, &request)
-            .await?;
-        self.queued.notify_one();
-        Ok(job)
+            .queue_job(tenant, &new, self.settings.jobs.queue)
+            .await?
+        {
+            Queued::Waiting(job) => {
+                self.queued.notify_one();
+                Ok(*job)
+            }
+            Queued::TooMany => {
+                let detail = format!(
+                    "{} exports of this tenant are waiting, which is the most",
+                    self.settings.jobs.queue.queued_per_tenant
+                );
+                Err(RequestError::new("too-many-exports", "", detail)
+                    .hint("try again when some of them are done")
+                    .into())
+            }
+        }
+    }
+
+    /// How long an export may take.
+    pub(crate) fn timeout(&self, request: &ExportRequest) -> Result<Duration, RequestError> {
+        bounded(
+            request.timeout_seconds,
+            self.settings.jobs.timeout,
+            "/timeout_seconds",
+        )
+    }
+
+    /// How long its files are kept.
+    pub(crate) fn retention(&self, request: &ExportRequest) -> Result<Duration, RequestError> {
+        bounded(
+            request.retention_seconds,
+            self.settings.jobs.retention,
+            "/retention_seconds",
+        )
+    }
+}
+
+/// What was asked for, up to the operator's most, which is also the default.
+fn bounded(asked: Option<u64>, most: Duration, pointer: &str) -> Result<Duration, RequestError> {
+    match asked.map(Duration::from_secs) {
+        None => Ok(most),
+        Some(asked) if !asked.is_zero() && asked <= most => Ok(asked),
+        Some(_) => {
+            let detail = format!("this is between 1 and {} seconds", most.as_secs());
+            Err(RequestError::new("invalid-duration", pointer, detail))
+        }
     }
 }
 

@@ -116,8 +116,10 @@ pub enum ExportFailure {
     Directory(#[from] DirectoryError),
     /// Rows are missing.
     #[error(
-        "the export is not complete: {} rows were counted at the snapshot, {} read, {} written, {} dropped, {} rejected",
-        .counted, .rows.read, .rows.written, .rows.dropped, .rows.rejected
+        "the export is not complete: {} rows were counted at the snapshot, {} read, {} written, {} dropped, \
+         {} rejected; {} are missing",
+        .counted, .rows.read, .rows.written, .rows.dropped, .rows.rejected,
+        i128::from(*.counted) - i128::from(.rows.written + .rows.dropped + .rows.rejected)
     )]
     Incomplete {
         /// Rows counted at the snapshot.
@@ -131,12 +133,35 @@ pub enum ExportFailure {
     /// Another attempt has taken the job over.
     #[error("another attempt has taken this job over")]
     Superseded,
+    /// The process that ran it was told to stop; the job waits for another.
+    #[error("the worker was stopped; the export waits for another one")]
+    Interrupted,
+    /// The directory could not be reached for so long that others take this worker for dead.
+    #[error("the directory could not be reached; another worker takes the export over")]
+    LeaseLost,
+    /// It took too long.
+    #[error("the export took longer than it may; timeout_seconds allows more")]
+    TimedOut,
+    /// Everything was written, and nobody knows whether that was recorded.
+    #[error("the directory could not be reached to record the export")]
+    Unrecorded(#[source] DirectoryError),
     /// A stage died.
     #[error("an internal stage of the export ended early")]
     Stage,
 }
 
 impl ExportFailure {
+    /// Whether it may pass by itself, so that another attempt makes sense.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Source(error) => error.is_transient(),
+            Self::Directory(error) => error.is_transient(),
+            Self::Vault(error) => error.is_transient(),
+            Self::Busy | Self::Interrupted | Self::Stage => true,
+            _ => false,
+        }
+    }
+
     /// A stable code for the job's record.
     pub fn code(&self) -> &'static str {
         match self {
@@ -152,6 +177,10 @@ impl ExportFailure {
             Self::Incomplete { .. } => "incomplete",
             Self::Request(error) => error.code,
             Self::Superseded => "superseded",
+            Self::Interrupted => "interrupted",
+            Self::LeaseLost => "lease-lost",
+            Self::TimedOut => "timed-out",
+            Self::Unrecorded(_) => "unrecorded",
             Self::Stage => "internal",
         }
     }

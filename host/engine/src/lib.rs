@@ -10,7 +10,9 @@
 
 mod engine;
 mod error;
-mod lock;
+mod finish;
+mod keep;
+mod lease;
 mod pipeline;
 mod plugin_work;
 mod progress;
@@ -18,17 +20,23 @@ mod recover;
 mod registry;
 mod request;
 mod run;
+mod settings;
 mod spec;
+mod steps;
 mod stream;
 mod uploads;
 pub mod worker;
+mod worker_id;
 
 pub use engine::Engine;
 pub use error::{EngineError, ExportFailure, RequestError};
+pub use keep::Swept;
 pub use progress::{ProgressReport, ProgressWatch};
 pub use registry::{OwnPlugin, PluginMetrics, PluginSummary, Reason};
-pub use request::{ExportRequest, OnReject, PluginRequest};
-pub use run::{Completed, Destination};
+pub use request::{ExportRequest, OnReject, PluginRequest, RequestPriority};
+pub use run::Completed;
+pub use settings::{EngineSettings, JobSettings};
 pub use spec::ExportSpec;
+pub use steps::{Step, StepObserver};
 pub use stream::UserStream;
 pub use uploads::{DryRun, DryRunOutcome, MAX_DRY_RUN_ROWS, Upload, UploadPlace, Uploaded};

@@ -1,57 +1,97 @@
 //! Takes care of what a process left that ended in the middle of a job.
 
 use exeat_directory::DirectoryError;
-use exeat_directory::audit::{AuditRecord, BULK_EXPORT, BULK_EXPORT_FAILED};
-use exeat_directory::jobs::{Job, JobOrigin, JobState, Progress};
+use exeat_directory::audit::{AuditRecord, BULK_EXPORT, BULK_EXPORT_CANCELLED, BULK_EXPORT_FAILED};
+use exeat_directory::jobs::{Job, JobOrigin, JobState, Progress, Return};
 
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::lock::JobLock;
+use crate::lease::backoff;
 use crate::run::CommandRequest;
+use crate::worker_id;
 
-/// Attempts after which a job whose process keeps dying is failed.
-const MAX_ATTEMPTS: i64 = 3;
+/// For how many leases a command's job of another machine is left to that machine, which alone
+/// can see what the command wrote.
+const LEASES_OF_A_FOREIGN_COMMAND: i64 = 120;
 
 impl Engine {
-    /// Looks at every job that is said to be running. One whose process has ended is completed if
-    /// its manifest is already visible, run again if the server ran it, and failed if a command
-    /// did; its draft is removed. Says how many there were.
+    /// Looks at the running jobs whose process has ended: those of this machine by their locks, and
+    /// all by their leases. A server's job runs again, or fails if it was tried often enough. A
+    /// command's is completed if its manifest is already visible, and failed if not; what it staged
+    /// is removed. Says how many there were.
     ///
     /// # Errors
-    /// The directory or the vault refused.
+    /// The directory refused.
     pub async fn recover(&self) -> Result<usize, EngineError> {
-        let mut dead = 0;
-        for job in self.directory.running_jobs().await? {
-            let Some(_lock) = JobLock::take(self.directory.folder(), &job.job_id)? else {
-                continue;
-            };
-            self.recover_job(&job).await?;
-            dead += 1;
+        let lease = self.settings.jobs.lease;
+        let running = self.directory.running_jobs().await?;
+        let of_dead = |job: &Job| {
+            let worker = job.worker.as_deref().unwrap_or_default();
+            worker_id::is_dead(&self.settings.data, worker)
+        };
+        let mut dead: Vec<Job> = running.iter().filter(|job| of_dead(job)).cloned().collect();
+        // Leases are longer than this only where a clock was set back.
+        let abandoned = self.directory.abandoned_jobs(lease * 4).await?;
+        let known: std::collections::HashSet<String> = dead.iter().map(|job| job.job_id.clone()).collect();
+        dead.extend(
+            abandoned
+                .into_iter()
+                .filter(|job| !known.contains(&job.job_id) && !self.is_left_to_its_host(job)),
+        );
+        for job in &dead {
+            self.recover_job(job).await?;
         }
-        self.vault.sweep_drafts(|draft| self.is_locked(draft))?;
-        Ok(dead)
+        worker_id::sweep(&self.settings.data, |worker| {
+            running.iter().any(|job| job.worker.as_deref() == Some(worker))
+        });
+        Ok(dead.len())
     }
 
-    /// Whether a living process works on the draft: its name is the job's, a dot, and the attempt.
-    /// The lock is taken before the draft is begun, so none that is just being begun is swept.
-    fn is_locked(&self, draft: &str) -> bool {
-        let job_id = draft.split('.').next().unwrap_or(draft);
-        !matches!(JobLock::take(self.directory.folder(), job_id), Ok(Some(_)))
+    /// Whether the job is a command's of another machine that may still come back.
+    fn is_left_to_its_host(&self, job: &Job) -> bool {
+        let foreign = !worker_id::is_of_this_host(job.worker.as_deref().unwrap_or_default());
+        let patience_us = self.settings.jobs.lease.as_micros() as i64 * LEASES_OF_A_FOREIGN_COMMAND;
+        let begun = job.started_at.unwrap_or(job.created_at);
+        job.origin == JobOrigin::Command && foreign && exeat_directory::now_us() - begun < patience_us
     }
 
     async fn recover_job(&self, job: &Job) -> Result<(), EngineError> {
-        let command: Option<CommandRequest> = match job.origin {
-            JobOrigin::Command => serde_json::from_str(&job.request).ok(),
-            JobOrigin::Server => None,
-        };
-        let manifest = match &command {
-            Some(command) => std::fs::read(&command.manifest).ok(),
-            None => self
-                .vault
-                .manifest(job.tenant.name(), &job.job_id)
-                .await?
-                .map(Into::into),
-        };
+        if job.origin == JobOrigin::Command {
+            return Ok(self.recover_command(job).await?);
+        }
+        if job.cancel_requested_by.is_some() {
+            let reason = "the export was cancelled";
+            return Ok(self
+                .end_dead(job, JobState::Cancelled, "cancelled", reason)
+                .await?);
+        }
+        if self.may_fail_again(job) {
+            tracing::info!(
+                job = job.job_id,
+                attempt = job.attempt,
+                "the job's process ended; it runs again"
+            );
+            let how = Return {
+                after: backoff(job.failures),
+                failed: true,
+            };
+            self.directory.return_job(job, how).await?;
+            return Ok(());
+        }
+        let reason = format!(
+            "the processes that ran it ended before the export was done, {} times",
+            job.failures + 1
+        );
+        Ok(self
+            .end_dead(job, JobState::Failed, "process-ended", &reason)
+            .await?)
+    }
+
+    async fn recover_command(&self, job: &Job) -> Result<(), DirectoryError> {
+        let command: Option<CommandRequest> = serde_json::from_str(&job.request).ok();
+        let manifest = command
+            .as_ref()
+            .and_then(|command| std::fs::read(&command.manifest).ok());
         if let Some(command) = &command {
             // What a dead command staged is nobody's any more.
             let _ = std::fs::remove_dir_all(&command.staging);
@@ -59,29 +99,34 @@ impl Engine {
         if let Some(manifest) = manifest.and_then(|manifest| own_manifest(&manifest, job)) {
             return self.complete_found(job, &manifest).await;
         }
-        if job.origin == JobOrigin::Server && job.attempt < MAX_ATTEMPTS {
-            tracing::info!(
-                job = job.job_id,
-                attempt = job.attempt,
-                "the job's process ended; it runs again"
-            );
-            return Ok(self.directory.requeue_job(job).await?);
-        }
         let reason = "the process that ran it ended before the export was done; there is no manifest, so there is no export";
-        let audited = AuditRecord {
-            actor: job.actor.clone(),
-            action: BULK_EXPORT_FAILED,
-            job_id: Some(job.job_id.clone()),
-            detail: serde_json::json!({"code": "process-ended"}),
+        self.end_dead(job, JobState::Failed, "process-ended", reason)
+            .await
+    }
+
+    async fn end_dead(
+        &self,
+        job: &Job,
+        state: JobState,
+        code: &str,
+        reason: &str,
+    ) -> Result<(), DirectoryError> {
+        let (action, actor) = match state {
+            JobState::Cancelled => (BULK_EXPORT_CANCELLED, job.cancel_requested_by.as_ref()),
+            _ => (BULK_EXPORT_FAILED, None),
         };
-        Ok(self
-            .directory
-            .end_job(job, JobState::Failed, "process-ended", reason, &audited)
-            .await?)
+        let audited = AuditRecord {
+            actor: actor.unwrap_or(&job.actor).clone(),
+            action,
+            job_id: Some(job.job_id.clone()),
+            detail: serde_json::json!({"code": code, "attempt": job.attempt}),
+        };
+        self.directory.end_job(job, state, code, reason, &audited).await?;
+        Ok(())
     }
 
     /// The files were made visible and the process ended before it could record so.
-    async fn complete_found(&self, job: &Job, manifest: &serde_json::Value) -> Result<(), EngineError> {
+    async fn complete_found(&self, job: &Job, manifest: &serde_json::Value) -> Result<(), DirectoryError> {
         let number = |pointer: &str| {
             manifest
                 .pointer(pointer)

@@ -1,5 +1,6 @@
 //! What people ask for: the body of `POST /v1/exports`, the flags of `exeat export`.
 
+use exeat_directory::jobs::Priority;
 use exeat_encode::{Compression, Format, FormulaPolicy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -35,6 +36,35 @@ pub struct ExportRequest {
     /// With `skip`: how many rejected rows the export bears; 10,000 if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_rejects: Option<u64>,
+    /// Among the tenant's own exports: `low`, `normal` (default) or `high`.
+    pub priority: RequestPriority,
+    /// How long the export may take from its first start, if not as long as the operator allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u64>,
+    /// How long its files are kept, if not as long as the operator allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_seconds: Option<u64>,
+}
+
+/// Which of a tenant's exports go first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum RequestPriority {
+    Low,
+    #[default]
+    Normal,
+    High,
+}
+
+impl From<RequestPriority> for Priority {
+    fn from(priority: RequestPriority) -> Self {
+        match priority {
+            RequestPriority::Low => Self::Low,
+            RequestPriority::Normal => Self::Normal,
+            RequestPriority::High => Self::High,
+        }
+    }
 }
 
 /// A plugin and its configuration.

@@ -7,7 +7,6 @@ use exeat_directory::audit::{AuditRecord, STREAM, STREAM_BEGUN};
 use exeat_directory::{Directory, Tenant, now_us};
 use futures::Stream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 use crate::error::{EngineError, ExportFailure, RequestError};
@@ -19,6 +18,9 @@ use crate::spec::{ExportSpec, job_context};
 
 /// Streams at once: each holds three threads and a snapshot for as long as its reader takes.
 pub(crate) const MAX_STREAMS: usize = 32;
+
+/// The media type whose streams end with an error that is a line of its own, if they fail.
+const NDJSON_MEDIA_TYPE: &str = "application/x-ndjson";
 
 /// Chunks that may wait for a slow reader.
 const IN_FLIGHT: usize = 4;
@@ -97,7 +99,7 @@ impl Engine {
             snapshot,
             opened,
             progress.clone(),
-            CancellationToken::new(),
+            self.closing.child_token(),
         );
         let (chunks_to, chunks) = mpsc::channel(IN_FLIGHT);
         let ending = Ending {
@@ -109,6 +111,7 @@ impl Engine {
             fields,
             progress,
             begun_us: now_us(),
+            media_type,
             _place: place,
         };
         // Recorded before the first row leaves, so that a crash hides nothing.
@@ -132,6 +135,7 @@ struct Ending {
     fields: Vec<String>,
     progress: ProgressWatch,
     begun_us: i64,
+    media_type: &'static str,
     _place: OwnedSemaphorePermit,
 }
 
@@ -167,6 +171,10 @@ impl Ending {
         }
         let ended = ended.and_then(|_| Ok(recorded?));
         if let (Err(failure), false) = (ended, gone) {
+            if self.media_type == NDJSON_MEDIA_TYPE {
+                let last = serde_json::json!({"error": {"code": failure.code(), "complete": false}});
+                let _ = chunks.send(Ok(format!("{last}\n").into())).await;
+            }
             // A reader that has gone needs no error.
             let _ = chunks.send(Err(failure)).await;
         }

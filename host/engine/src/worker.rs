@@ -1,73 +1,149 @@
-//! The server's worker: takes queued jobs, one at a time, until it is told to stop.
+//! A worker: takes queued jobs, several at once, until it is told to stop; and keeps house.
 
 use std::time::Duration;
 
+use exeat_directory::DirectoryError;
 use exeat_directory::jobs::Job;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::lock::JobLock;
 use crate::progress::ProgressWatch;
 
 /// How often the queue is looked at when nobody says that there is something in it.
-const POLL_EVERY: Duration = Duration::from_secs(2);
+const POLL_EVERY: Duration = Duration::from_millis(500);
 
-/// Queued jobs that are looked at at once; other workers may be ahead of us with some.
-const LOOK_AT: u32 = 16;
+/// How often the dead are looked for.
+const RECOVER_EVERY: Duration = Duration::from_secs(2);
 
-/// Runs queued jobs until `stop`. A job at hand then goes back into the queue. With nothing to do,
-/// looks for jobs whose process has died.
-pub async fn work(engine: Engine, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        match take_job(&engine).await {
-            Ok(Some((job, lock))) => run(&engine, &job, &lock, &stop).await,
-            Ok(None) => {
-                if let Err(error) = engine.recover().await {
-                    tracing::error!(%error, "dead jobs cannot be recovered");
-                }
-                tokio::select! {
-                    () = engine.queued.notified() => {}
-                    () = tokio::time::sleep(POLL_EVERY) => {}
-                    () = stop.cancelled() => {}
-                }
-            }
+/// How often files are looked for whose time is over.
+const PURGE_EVERY: Duration = Duration::from_secs(60);
+
+/// How often files are looked for that belong to nobody.
+const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+
+/// When a worker ends.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    /// It takes no more jobs.
+    pub soon: CancellationToken,
+    /// It hands back those at hand.
+    pub now: CancellationToken,
+}
+
+impl Stop {
+    /// Stops taking jobs, and hands back those that are not done after the time of grace.
+    pub async fn within(&self, grace: Duration) {
+        self.soon.cancel();
+        tokio::select! {
+            () = sleep(grace) => {}
+            () = self.now.cancelled() => {}
+        }
+        self.now.cancel();
+    }
+}
+
+/// Runs up to `jobs` queued jobs at once, until `stop`. Those at hand are then finished, or handed
+/// back when the time of grace is over.
+pub async fn work(engine: Engine, jobs: usize, stop: Stop) {
+    let housekeeping = tokio::spawn(keep_house(engine.clone(), stop.soon.clone()));
+    let hands: Vec<_> = (0..jobs)
+        .map(|_| tokio::spawn(take_jobs(engine.clone(), stop.clone())))
+        .collect();
+    for hand in hands {
+        if hand.await.is_err() {
+            tracing::error!("a part of the worker died");
+        }
+    }
+    housekeeping.abort();
+}
+
+async fn take_jobs(engine: Engine, stop: Stop) {
+    while !stop.soon.is_cancelled() {
+        match claim(&engine).await {
+            Ok(Some(job)) => run(&engine, &job, &stop.now).await,
+            Ok(None) => tokio::select! {
+                () = engine.queued.notified() => {}
+                () = sleep(POLL_EVERY) => {}
+                () = stop.soon.cancelled() => {}
+            },
             Err(error) => {
                 tracing::error!(%error, "the queue cannot be read");
-                tokio::time::sleep(POLL_EVERY).await;
+                tokio::select! {
+                    () = sleep(RECOVER_EVERY) => {}
+                    () = stop.soon.cancelled() => {}
+                }
             }
         }
     }
 }
 
-/// Starts the oldest queued job that nobody else is starting. The lock comes first: a job that is
-/// said to be running and is not locked is a dead one's.
-async fn take_job(engine: &Engine) -> Result<Option<(Job, JobLock)>, EngineError> {
-    for job_id in engine.directory().queued_jobs(LOOK_AT).await? {
-        let Some(lock) = JobLock::take(engine.directory().folder(), &job_id)? else {
-            continue;
-        };
-        if let Some(job) = engine.directory().start_job(&job_id).await? {
-            return Ok(Some((job, lock)));
-        }
-    }
-    Ok(None)
+/// Boxed, like [`run`]: so the compiler sees that it can be sent to another thread.
+fn claim(engine: &Engine) -> BoxFuture<'_, Result<Option<Job>, DirectoryError>> {
+    let settings = &engine.settings.jobs;
+    engine
+        .directory
+        .claim_job(engine.worker.as_str(), settings.lease, settings.queue)
+        .boxed()
 }
 
-async fn run(engine: &Engine, job: &Job, lock: &JobLock, stop: &CancellationToken) {
-    let ended = engine.run_job(job, lock, &ProgressWatch::default(), stop).await;
-    match ended {
-        Ok(completed) => {
-            tracing::info!(
+fn run<'a>(engine: &'a Engine, job: &'a Job, stop: &'a CancellationToken) -> BoxFuture<'a, ()> {
+    async move {
+        match engine.run_job(job, &ProgressWatch::default(), stop).await {
+            Ok(completed) => tracing::info!(
                 job = job.job_id,
+                attempt = job.attempt,
                 rows = completed.manifest.rows.written,
                 "export completed"
-            );
+            ),
+            Err(EngineError::Export(failure)) => tracing::warn!(
+                job = job.job_id,
+                attempt = job.attempt,
+                code = failure.code(),
+                reason = %exeat_gate::redact_text(&failure.to_string()),
+                "an attempt ended without an export"
+            ),
+            Err(error) => tracing::error!(job = job.job_id, %error, "the job could not be run"),
         }
-        Err(EngineError::Export(failure)) => {
-            tracing::warn!(job = job.job_id, code = failure.code(), "export failed");
+    }
+    .boxed()
+}
+
+/// Recovers the jobs of the dead, and removes files whose time is over or that belong to nobody.
+async fn keep_house(engine: Engine, stop: CancellationToken) {
+    let (mut purged, mut swept): (Option<Instant>, Option<Instant>) = (None, None);
+    let is_due = |last: Option<Instant>, every| last.is_none_or(|at: Instant| at.elapsed() >= every);
+    while !stop.is_cancelled() {
+        match engine.recover().await {
+            Ok(0) => {}
+            Ok(_) => engine.queued.notify_waiters(),
+            Err(error) => tracing::error!(%error, "the jobs of dead workers cannot be recovered"),
         }
-        // Its record may still say that it runs: once the lock is dropped, it is recovered.
-        Err(error) => tracing::error!(job = job.job_id, %error, "the job could not be run"),
+        if is_due(swept, SWEEP_EVERY) {
+            swept = Some(Instant::now());
+            match engine.sweep().await {
+                Ok(swept) if swept.orphans + swept.purged > 0 => {
+                    tracing::info!(
+                        purged = swept.purged,
+                        orphans = swept.orphans,
+                        "files were removed"
+                    );
+                }
+                Ok(_) => {}
+                Err(error) => tracing::error!(%error, "the vault cannot be swept"),
+            }
+        } else if is_due(purged, PURGE_EVERY) {
+            purged = Some(Instant::now());
+            if let Err(error) = engine.purge().await {
+                tracing::error!(%error, "exports whose time is over cannot be purged");
+            }
+        }
+        tokio::select! {
+            () = sleep(RECOVER_EVERY) => {}
+            () = stop.cancelled() => {}
+        }
     }
 }

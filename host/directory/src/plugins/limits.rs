@@ -28,11 +28,11 @@ impl Directory {
         name: &str,
     ) -> Result<PluginLimitRows, DirectoryError> {
         let rows =
-            sqlx::query("SELECT name, limits FROM plugin_limits WHERE tenant_id = ?1 AND name IN (?2, ?3)")
+            sqlx::query("SELECT name, limits FROM plugin_limits WHERE tenant_id = $1 AND name IN ($2, $3)")
                 .bind(tenant.id)
                 .bind(EVERY_PLUGIN)
                 .bind(name)
-                .fetch_all(&self.pool)
+                .fetch_all(&self.database.pool)
                 .await?;
         let mut found = PluginLimitRows::default();
         for row in rows {
@@ -58,17 +58,17 @@ impl Directory {
         limits: Option<&str>,
         audited: &AuditRecord,
     ) -> Result<(), DirectoryError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.database.begin_for(tenant.id).await?;
         let query = match limits {
             Some(limits) => sqlx::query(
-                "INSERT INTO plugin_limits (tenant_id, name, limits, changed_at) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO UPDATE SET limits = excluded.limits, changed_at = excluded.changed_at",
+                "INSERT INTO plugin_limits (tenant_id, name, limits, changed_at) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (tenant_id, name) DO UPDATE SET limits = excluded.limits, changed_at = excluded.changed_at",
             )
             .bind(tenant.id)
             .bind(name)
             .bind(limits)
             .bind(now_us()),
-            None => sqlx::query("DELETE FROM plugin_limits WHERE tenant_id = ?1 AND name = ?2")
+            None => sqlx::query("DELETE FROM plugin_limits WHERE tenant_id = $1 AND name = $2")
                 .bind(tenant.id)
                 .bind(name),
         };

@@ -68,29 +68,30 @@ impl Directory {
         if newest.is_empty() {
             return Ok(());
         }
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.database.begin_for(tenant.id).await?;
         for line in newest {
             sqlx::query(
                 "INSERT INTO plugin_log (tenant_id, digest, job_id, at, level, text)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                 VALUES ($1, $2, $3, $4, $5, $6)",
             )
             .bind(tenant.id)
             .bind(digest)
             .bind(job_id)
             .bind(line.at)
             .bind(line.level)
-            .bind(&line.text)
+            // PostgreSQL has no text with a zero byte in it.
+            .bind(line.text.replace('\0', "\u{fffd}"))
             .execute(&mut *transaction)
             .await?;
         }
         sqlx::query(
-            "DELETE FROM plugin_log WHERE tenant_id = ?1 AND digest = ?2 AND log_id <=
-                (SELECT log_id FROM plugin_log WHERE tenant_id = ?1 AND digest = ?2
-                 ORDER BY log_id DESC LIMIT 1 OFFSET ?3)",
+            "DELETE FROM plugin_log WHERE tenant_id = $1 AND digest = $2 AND log_id <=
+                (SELECT log_id FROM plugin_log WHERE tenant_id = $1 AND digest = $2
+                 ORDER BY log_id DESC LIMIT 1 OFFSET $3)",
         )
         .bind(tenant.id)
         .bind(digest)
-        .bind(MAX_LOG_LINES)
+        .bind(i64::from(MAX_LOG_LINES))
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -110,13 +111,13 @@ impl Directory {
     ) -> Result<Vec<PluginLogEntry>, DirectoryError> {
         let rows = sqlx::query(
             "SELECT log_id, at, level, text, job_id FROM plugin_log
-             WHERE tenant_id = ?1 AND digest = ?2 AND log_id > ?3 ORDER BY log_id DESC LIMIT ?4",
+             WHERE tenant_id = $1 AND digest = $2 AND log_id > $3 ORDER BY log_id DESC LIMIT $4",
         )
         .bind(tenant.id)
         .bind(digest)
         .bind(after.unwrap_or(0))
-        .bind(limit)
-        .fetch_all(&self.pool)
+        .bind(i64::from(limit))
+        .fetch_all(&self.database.pool)
         .await?;
         rows.iter()
             .rev()

@@ -16,17 +16,17 @@ impl Directory {
         version: &str,
         merge: impl FnOnce(Option<&str>) -> String,
     ) -> Result<(), DirectoryError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.database.begin_for(tenant.id).await?;
         let before: Option<String> =
-            sqlx::query_scalar("SELECT metrics FROM plugin_metrics WHERE tenant_id = ?1 AND digest = ?2")
+            sqlx::query_scalar("SELECT metrics FROM plugin_metrics WHERE tenant_id = $1 AND digest = $2")
                 .bind(tenant.id)
                 .bind(digest)
                 .fetch_optional(&mut *transaction)
                 .await?;
         sqlx::query(
             "INSERT INTO plugin_metrics (tenant_id, digest, name, version, metrics, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT DO UPDATE SET name = excluded.name, version = excluded.version,
+             VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (tenant_id, digest) DO UPDATE SET name = excluded.name, version = excluded.version,
                                        metrics = excluded.metrics, updated_at = excluded.updated_at",
         )
         .bind(tenant.id)
@@ -51,11 +51,11 @@ impl Directory {
         digest: &str,
     ) -> Result<Option<String>, DirectoryError> {
         let metrics =
-            sqlx::query_scalar("SELECT metrics FROM plugin_metrics WHERE tenant_id = ?1 AND digest = ?2");
+            sqlx::query_scalar("SELECT metrics FROM plugin_metrics WHERE tenant_id = $1 AND digest = $2");
         Ok(metrics
             .bind(tenant.id)
             .bind(digest)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.database.pool)
             .await?)
     }
 }

@@ -19,6 +19,7 @@ mod state;
 use std::cmp::Reverse;
 
 use semver::Version;
+use sqlx::AnyConnection;
 
 use crate::audit::{self, AuditRecord};
 use crate::{Directory, DirectoryError, Tenant, now_us};
@@ -86,8 +87,8 @@ impl Directory {
         if Version::parse(&plugin.version).is_err() {
             return Err(DirectoryError::PluginVersion);
         }
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let found = sqlx::query(select("tenant_id = ?1 AND name = ?2 AND version = ?3"))
+        let mut transaction = self.database.begin_for(tenant.id).await?;
+        let found = sqlx::query(select("tenant_id = $1 AND name = $2 AND version = $3"))
             .bind(tenant.id)
             .bind(&plugin.name)
             .bind(&plugin.version)
@@ -100,21 +101,21 @@ impl Directory {
             None => None,
         };
         if let Some(refused) = &refused {
-            sqlx::query("DELETE FROM plugins WHERE plugin_id = ?1")
+            sqlx::query("DELETE FROM plugins WHERE plugin_id = $1")
                 .bind(refused.plugin_id)
                 .execute(&mut *transaction)
                 .await?;
         } else {
-            let versions: u32 = sqlx::query_scalar("SELECT count(*) FROM plugins WHERE tenant_id = ?1")
+            let versions: i64 = sqlx::query_scalar("SELECT count(*) FROM plugins WHERE tenant_id = $1")
                 .bind(tenant.id)
                 .fetch_one(&mut *transaction)
                 .await?;
-            if versions >= MAX_PLUGIN_VERSIONS {
+            if versions >= i64::from(MAX_PLUGIN_VERSIONS) {
                 return Ok(Registered::TooMany);
             }
         }
         let bytes: i64 = sqlx::query_scalar(
-            "SELECT coalesce(sum(bytes), 0) FROM plugins WHERE tenant_id = ?1 AND state <> 'refused'",
+            "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM plugins WHERE tenant_id = $1 AND state <> 'refused'",
         )
         .bind(tenant.id)
         .fetch_one(&mut *transaction)
@@ -125,7 +126,7 @@ impl Directory {
         sqlx::query(
             "INSERT INTO plugins (tenant_id, name, version, kind, digest, bytes, state, uploader, uploaded_at,
                                   changed_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
         )
         .bind(tenant.id)
         .bind(&plugin.name)
@@ -151,10 +152,8 @@ impl Directory {
     /// # Errors
     /// The database refused.
     pub async fn is_component_needed(&self, digest: &str) -> Result<bool, DirectoryError> {
-        let needed = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM plugins WHERE digest = ?1 AND state <> 'refused')",
-        );
-        Ok(needed.bind(digest).fetch_one(&self.pool).await?)
+        let mut connection = self.database.pool.acquire().await?;
+        is_needed(&mut connection, digest).await
     }
 
     /// The plugins of every tenant whose admission has not ended, oldest first: after a crash,
@@ -164,7 +163,7 @@ impl Directory {
     /// The database refused.
     pub async fn admitting_plugins(&self) -> Result<Vec<(Tenant, PluginRecord)>, DirectoryError> {
         let rows = sqlx::query(select("state = 'admitting' ORDER BY plugin_id"))
-            .fetch_all(&self.pool)
+            .fetch_all(&self.database.pool)
             .await?;
         let mut admitting = Vec::with_capacity(rows.len());
         for row in rows {
@@ -194,9 +193,9 @@ impl Directory {
                 reads,
                 admission,
             } => sqlx::query(
-                "UPDATE plugins SET state = 'admitted', changed_at = ?5, summary = ?6, config_schema = ?7,
-                                    reads = ?8, admission = ?9
-                 WHERE tenant_id = ?1 AND name = ?2 AND version = ?3 AND digest = ?4 AND state = 'admitting'",
+                "UPDATE plugins SET state = 'admitted', changed_at = $5, summary = $6, config_schema = $7,
+                                    reads = $8, admission = $9
+                 WHERE tenant_id = $1 AND name = $2 AND version = $3 AND digest = $4 AND state = 'admitting'",
             )
             .bind(tenant.id)
             .bind(name)
@@ -208,8 +207,8 @@ impl Directory {
             .bind(serde_json::json!(reads).to_string())
             .bind(admission),
             AdmissionEnd::Refused { code, reason } => sqlx::query(
-                "UPDATE plugins SET state = 'refused', changed_at = ?5, reason_code = ?6, reason = ?7
-                 WHERE tenant_id = ?1 AND name = ?2 AND version = ?3 AND digest = ?4 AND state = 'admitting'",
+                "UPDATE plugins SET state = 'refused', changed_at = $5, reason_code = $6, reason = $7
+                 WHERE tenant_id = $1 AND name = $2 AND version = $3 AND digest = $4 AND state = 'admitting'",
             )
             .bind(tenant.id)
             .bind(name)
@@ -219,7 +218,7 @@ impl Directory {
             .bind(code)
             .bind(reason),
         };
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.database.begin_for(tenant.id).await?;
         if query.execute(&mut *transaction).await?.rows_affected() == 0 {
             return Ok(false);
         }
@@ -238,11 +237,11 @@ impl Directory {
         name: &str,
         version: &str,
     ) -> Result<Option<PluginRecord>, DirectoryError> {
-        let row = sqlx::query(select("tenant_id = ?1 AND name = ?2 AND version = ?3"))
+        let row = sqlx::query(select("tenant_id = $1 AND name = $2 AND version = $3"))
             .bind(tenant.id)
             .bind(name)
             .bind(version)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.database.pool)
             .await?;
         row.as_ref().map(from_row).transpose()
     }
@@ -260,7 +259,7 @@ impl Directory {
         let row = sqlx::query(select(record::OF_DIGEST))
             .bind(tenant.id)
             .bind(digest)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.database.pool)
             .await?;
         row.as_ref().map(from_row).transpose()
     }
@@ -270,9 +269,9 @@ impl Directory {
     /// # Errors
     /// The database refused.
     pub async fn plugins(&self, tenant: &Tenant) -> Result<Vec<PluginRecord>, DirectoryError> {
-        let rows = sqlx::query(select("tenant_id = ?1"))
+        let rows = sqlx::query(select("tenant_id = $1"))
             .bind(tenant.id)
-            .fetch_all(&self.pool)
+            .fetch_all(&self.database.pool)
             .await?;
         let mut plugins = rows
             .iter()
@@ -298,10 +297,10 @@ impl Directory {
         tenant: &Tenant,
         name: &str,
     ) -> Result<Option<PluginRecord>, DirectoryError> {
-        let rows = sqlx::query(select("tenant_id = ?1 AND name = ?2 AND state = 'admitted'"))
+        let rows = sqlx::query(select("tenant_id = $1 AND name = $2 AND state = 'admitted'"))
             .bind(tenant.id)
             .bind(name)
-            .fetch_all(&self.pool)
+            .fetch_all(&self.database.pool)
             .await?;
         let mut latest = None;
         for row in &rows {
@@ -314,4 +313,14 @@ impl Directory {
         }
         Ok(latest.map(|(_, plugin)| plugin))
     }
+}
+
+/// Whether any tenant has a plugin of these bytes.
+async fn is_needed(connection: &mut AnyConnection, digest: &str) -> Result<bool, DirectoryError> {
+    let needed =
+        sqlx::query("SELECT plugin_id FROM plugins WHERE digest = $1 AND state <> 'refused' LIMIT 1")
+            .bind(digest)
+            .fetch_optional(connection)
+            .await?;
+    Ok(needed.is_some())
 }

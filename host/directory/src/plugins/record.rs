@@ -1,7 +1,7 @@
 //! A row of the table of plugins.
 
 use semver::Version;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::DirectoryError;
@@ -112,7 +112,7 @@ const COLUMNS: &str = "plugin_id, tenant_id, name, version, kind, digest, bytes,
 
 /// The versions of a tenant that have a digest, the one that counts first.
 pub(super) const OF_DIGEST: &str =
-    "tenant_id = ?1 AND digest = ?2 ORDER BY state = 'admitted' DESC, plugin_id DESC";
+    "tenant_id = $1 AND digest = $2 ORDER BY state = 'admitted' DESC, plugin_id DESC";
 
 /// A query for the plugins of which a condition, and an order after it, is true.
 pub(super) fn select(condition: &'static str) -> AssertSqlSafe<String> {
@@ -120,15 +120,15 @@ pub(super) fn select(condition: &'static str) -> AssertSqlSafe<String> {
 }
 
 /// Whose plugin a row is.
-pub(super) fn tenant_id(row: &SqliteRow) -> Result<i64, DirectoryError> {
+pub(super) fn tenant_id(row: &AnyRow) -> Result<i64, DirectoryError> {
     Ok(row.try_get("tenant_id")?)
 }
 
-pub(super) fn from_row(row: &SqliteRow) -> Result<PluginRecord, DirectoryError> {
+pub(super) fn from_row(row: &AnyRow) -> Result<PluginRecord, DirectoryError> {
     let reads: Option<String> = row.try_get("reads")?;
     let reads = reads.map_or_else(|| Ok(Vec::new()), |reads| serde_json::from_str(&reads));
     let state: String = row.try_get("state")?;
-    let bytes: i64 = row.try_get("bytes")?;
+    let (bytes, traps): (i64, i64) = (row.try_get("bytes")?, row.try_get("traps")?);
     Ok(PluginRecord {
         plugin_id: row.try_get("plugin_id")?,
         name: row.try_get("name")?,
@@ -143,7 +143,7 @@ pub(super) fn from_row(row: &SqliteRow) -> Result<PluginRecord, DirectoryError> 
         state: PluginState::parse(&state)?,
         reason_code: row.try_get("reason_code")?,
         reason: row.try_get("reason")?,
-        traps: row.try_get("traps")?,
+        traps: u32::try_from(traps).map_err(|_| DirectoryError::Corrupt("plugins.traps"))?,
         uploader: row.try_get("uploader")?,
         uploaded_at: row.try_get("uploaded_at")?,
         changed_at: row.try_get("changed_at")?,

@@ -1,6 +1,6 @@
 //! What happens to a plugin after its admission: switched off and on, quarantined, deleted.
 
-use sqlx::SqliteConnection;
+use sqlx::AnyConnection;
 
 use super::record::{OF_DIGEST, from_row, select};
 use super::{PluginRecord, PluginState};
@@ -52,8 +52,8 @@ impl Directory {
         reason: Option<(&str, &str)>,
         audited: &AuditRecord,
     ) -> Result<bool, DirectoryError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let row = sqlx::query(select("tenant_id = ?1 AND name = ?2 AND version = ?3"))
+        let mut transaction = self.database.begin_for(tenant.id).await?;
+        let row = sqlx::query(select("tenant_id = $1 AND name = $2 AND version = $3"))
             .bind(tenant.id)
             .bind(name)
             .bind(version)
@@ -69,10 +69,10 @@ impl Directory {
         let enabled = to == PluginState::Admitted;
         let (code, reason) = if enabled { None } else { reason }.unzip();
         sqlx::query(
-            "UPDATE plugins SET state = ?2, changed_at = ?3, traps = iif(?4, 0, traps),
-                                reason_code = iif(?4, NULL, coalesce(?5, reason_code)),
-                                reason = iif(?4, NULL, coalesce(?6, reason))
-             WHERE plugin_id = ?1",
+            "UPDATE plugins SET state = $2, changed_at = $3, traps = CASE WHEN $4 THEN 0 ELSE traps END,
+                                reason_code = CASE WHEN $4 THEN NULL ELSE coalesce($5, reason_code) END,
+                                reason = CASE WHEN $4 THEN NULL ELSE coalesce($6, reason) END
+             WHERE plugin_id = $1",
         )
         .bind(plugin.plugin_id)
         .bind(to.name())
@@ -143,7 +143,7 @@ impl Directory {
         most: Option<u32>,
         misdeed: &Misdeed<'_>,
     ) -> Result<Option<PluginState>, DirectoryError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.database.begin_for(tenant.id).await?;
         let rows = sqlx::query(select(OF_DIGEST))
             .bind(tenant.id)
             .bind(digest)
@@ -158,9 +158,9 @@ impl Directory {
                 plugin.state = PluginState::Quarantined;
                 quarantine(&mut transaction, tenant, &plugin, misdeed).await?;
             }
-            sqlx::query("UPDATE plugins SET traps = ?2 WHERE plugin_id = ?1")
+            sqlx::query("UPDATE plugins SET traps = $2 WHERE plugin_id = $1")
                 .bind(plugin.plugin_id)
-                .bind(plugin.traps)
+                .bind(i64::from(plugin.traps))
                 .execute(&mut *transaction)
                 .await?;
             after.get_or_insert(plugin.state);
@@ -182,9 +182,9 @@ impl Directory {
         version: &str,
         audited: &AuditRecord,
     ) -> Result<Deletion, DirectoryError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.database.begin_for(tenant.id).await?;
         let digest: Option<String> = sqlx::query_scalar(
-            "SELECT digest FROM plugins WHERE tenant_id = ?1 AND name = ?2 AND version = ?3",
+            "SELECT digest FROM plugins WHERE tenant_id = $1 AND name = $2 AND version = $3",
         )
         .bind(tenant.id)
         .bind(name)
@@ -196,7 +196,7 @@ impl Directory {
         };
         let job_id: Option<String> = sqlx::query_scalar(
             "SELECT job_id FROM jobs
-             WHERE tenant_id = ?1 AND state IN ('queued', 'running') AND instr(request, ?2) > 0
+             WHERE tenant_id = $1 AND state IN ('queued', 'running') AND request LIKE '%' || $2 || '%'
              ORDER BY job_id LIMIT 1",
         )
         .bind(tenant.id)
@@ -206,27 +206,22 @@ impl Directory {
         if let Some(job_id) = job_id {
             return Ok(Deletion::InUse { job_id });
         }
-        sqlx::query("DELETE FROM plugins WHERE tenant_id = ?1 AND name = ?2 AND version = ?3")
+        sqlx::query("DELETE FROM plugins WHERE tenant_id = $1 AND name = $2 AND version = $3")
             .bind(tenant.id)
             .bind(name)
             .bind(version)
             .execute(&mut *transaction)
             .await?;
         sqlx::query(
-            "DELETE FROM plugin_limits WHERE tenant_id = ?1 AND name = ?2
-             AND NOT EXISTS (SELECT 1 FROM plugins WHERE tenant_id = ?1 AND name = ?2)",
+            "DELETE FROM plugin_limits WHERE tenant_id = $1 AND name = $2
+             AND NOT EXISTS (SELECT 1 FROM plugins WHERE tenant_id = $1 AND name = $2)",
         )
         .bind(tenant.id)
         .bind(name)
         .execute(&mut *transaction)
         .await?;
         forget_digest(&mut transaction, tenant.id, &digest).await?;
-        let unused = sqlx::query_scalar(
-            "SELECT NOT EXISTS (SELECT 1 FROM plugins WHERE digest = ?1 AND state <> 'refused')",
-        )
-        .bind(&digest)
-        .fetch_one(&mut *transaction)
-        .await?;
+        let unused = !super::is_needed(&mut transaction, &digest).await?;
         audit::insert(&mut transaction, tenant.id, audited).await?;
         transaction.commit().await?;
         Ok(Deletion::Deleted { digest, unused })
@@ -234,14 +229,14 @@ impl Directory {
 }
 
 async fn quarantine(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     tenant: &Tenant,
     plugin: &PluginRecord,
     misdeed: &Misdeed<'_>,
 ) -> Result<(), DirectoryError> {
     sqlx::query(
-        "UPDATE plugins SET state = 'quarantined', reason_code = ?2, reason = ?3, changed_at = ?4
-         WHERE plugin_id = ?1",
+        "UPDATE plugins SET state = 'quarantined', reason_code = $2, reason = $3, changed_at = $4
+         WHERE plugin_id = $1",
     )
     .bind(plugin.plugin_id)
     .bind(misdeed.code)
@@ -267,22 +262,21 @@ async fn quarantine(
 
 /// Removes the log and the metrics of bytes that the tenant has no plugin of any more.
 pub(super) async fn forget_digest(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     tenant_id: i64,
     digest: &str,
 ) -> Result<(), DirectoryError> {
-    let left: bool =
-        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM plugins WHERE tenant_id = ?1 AND digest = ?2)")
-            .bind(tenant_id)
-            .bind(digest)
-            .fetch_one(&mut *connection)
-            .await?;
-    if left {
+    let left = sqlx::query("SELECT plugin_id FROM plugins WHERE tenant_id = $1 AND digest = $2 LIMIT 1")
+        .bind(tenant_id)
+        .bind(digest)
+        .fetch_optional(&mut *connection)
+        .await?;
+    if left.is_some() {
         return Ok(());
     }
     for forget in [
-        "DELETE FROM plugin_log WHERE tenant_id = ?1 AND digest = ?2",
-        "DELETE FROM plugin_metrics WHERE tenant_id = ?1 AND digest = ?2",
+        "DELETE FROM plugin_log WHERE tenant_id = $1 AND digest = $2",
+        "DELETE FROM plugin_metrics WHERE tenant_id = $1 AND digest = $2",
     ] {
         sqlx::query(forget)
             .bind(tenant_id)

@@ -17,7 +17,7 @@ pub(crate) struct House {
 impl House {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let directory = Directory::open(folder.path())
+        let directory = Directory::open(&Directory::in_folder(folder.path()))
             .await
             .expect("a database that answers");
         let (acme, _) = directory

@@ -5,10 +5,12 @@ mod leavings;
 
 use exeat_directory::DirectoryError;
 use exeat_directory::audit;
-use exeat_directory::jobs::{JobOrigin, JobState, new_job_id};
+use exeat_directory::jobs::{JobState, NewJob, Priority, QueueLimits, new_job_id};
 use exeat_directory::plugins::{Deletion, MAX_PLUGIN_VERSIONS, PluginState, Registered};
 
 use house::{House, admitted, digest, record, refused, upload};
+
+const LEASE: std::time::Duration = std::time::Duration::from_secs(60);
 
 #[tokio::test]
 async fn an_uploaded_version_is_immutable() {
@@ -250,14 +252,16 @@ async fn a_plugin_is_not_deleted_while_a_job_asks_for_it() {
         (acme, &new_job_id(), 'b'),
         (&house.globex, &new_job_id(), 'a'),
     ] {
+        let job = NewJob {
+            job_id: id.clone(),
+            actor: "token:ops".to_owned(),
+            request: request(digest(bytes)),
+            priority: Priority::Normal,
+            timeout: LEASE,
+            retention: LEASE,
+        };
         directory
-            .create_job(
-                tenant,
-                id,
-                JobOrigin::Server,
-                "token:ops",
-                &request(digest(bytes)),
-            )
+            .queue_job(tenant, &job, QueueLimits::default())
             .await
             .unwrap();
     }
@@ -265,7 +269,9 @@ async fn a_plugin_is_not_deleted_while_a_job_asks_for_it() {
         job_id: job_id.clone(),
     };
     assert_eq!(house.delete("1.0.0").await, in_use);
-    let job = directory.start_job(&job_id).await.unwrap().unwrap();
+    let claimed = directory.claim_job("host/1", LEASE, QueueLimits::default()).await;
+    let job = claimed.unwrap().unwrap();
+    assert_eq!(job.job_id, job_id);
     assert_eq!(house.delete("1.0.0").await, in_use);
     assert_eq!(house.plugin("1.0.0").await.state, PluginState::Admitted);
     assert!(!house.audited().await.contains(&audit::PLUGIN_DELETED.to_owned()));

@@ -1,5 +1,7 @@
 //! Commands and flags.
 
+mod jobs;
+mod place;
 mod plugin;
 
 use std::net::SocketAddr;
@@ -9,6 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use exeat_directory::tokens::Scope;
 use exeat_encode::{Compression, Format, FormulaPolicy};
 
+pub(crate) use jobs::{JobArg, JobHouse, JobsCommand, WorkArgs};
+pub(crate) use place::Place;
 pub(crate) use plugin::{
     BenchArgs, ComponentArg, HouseArgs, KindArg, LangArg, PluginCommand, RunArgs, VersionArg,
 };
@@ -17,15 +21,8 @@ pub(crate) use plugin::{
 #[derive(Debug, Parser)]
 #[command(name = "exeat", version, propagate_version = true)]
 pub(crate) struct Cli {
-    /// Folder in which everything lies that Exeat keeps
-    #[arg(
-        long,
-        global = true,
-        env = "EXEAT_DATA",
-        default_value = "./exeat-data",
-        value_name = "DIR"
-    )]
-    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: Place,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -36,6 +33,11 @@ pub(crate) enum Command {
     Export(Box<ExportArgs>),
     /// Serve the HTTP API and run the exports that it is asked for
     Serve(ServeArgs),
+    /// Run the exports that servers are asked for, beside them or on other machines
+    Work(WorkArgs),
+    /// See exports, cancel them, and decide how long their files are kept
+    #[command(subcommand)]
+    Jobs(JobsCommand),
     /// Set up a demo tenant, serve it, and print what to try
     Demo(DemoArgs),
     /// Import or generate users
@@ -126,9 +128,11 @@ pub(crate) struct ServeArgs {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1:8787")]
     pub(crate) listen: SocketAddr,
-    /// Exports that may run at once
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    /// Exports that this process runs at once; with 0, exeat work does it elsewhere
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(..=64))]
     pub(crate) workers: u8,
+    #[command(flatten)]
+    pub(crate) house: JobHouse,
 }
 
 #[derive(Debug, Args)]

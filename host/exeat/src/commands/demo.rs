@@ -1,6 +1,5 @@
 //! `exeat demo`: a tenant, a token, a server, and what to try.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -8,15 +7,16 @@ use exeat_directory::tokens::Scope;
 use exeat_engine::Engine;
 
 use super::{serve, users};
-use crate::cli::DemoArgs;
+use crate::cli::{DemoArgs, Place};
 
 const TENANT: &str = "demo";
 const SEED: u64 = 7;
 const WORKERS: u8 = 2;
+const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Sets up the demo tenant, tells what to try, and serves until interrupted.
-pub(crate) async fn run(data: &Path, args: DemoArgs) -> Result<ExitCode> {
-    let engine = Engine::open(data).await?;
+pub(crate) async fn run(place: &Place, args: DemoArgs) -> Result<ExitCode> {
+    let engine = Engine::open(place.settings()).await?;
     let (tenant, created) = engine.directory().ensure_tenant(TENANT).await?;
     if created {
         users::generate(engine.directory(), &tenant, args.users, SEED).await?;
@@ -38,7 +38,7 @@ pub(crate) async fn run(data: &Path, args: DemoArgs) -> Result<ExitCode> {
     let listener = serve::listen(args.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);
     println!("{}", what_to_try(&url, &token.secret));
-    serve::serve(engine, listener, WORKERS).await
+    serve::serve(engine, listener, WORKERS, GRACE).await
 }
 
 fn what_to_try(url: &str, token: &str) -> String {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{actor, interrupted, read_json};
-use crate::cli::{ExportArgs, OnRejectArg};
+use crate::cli::{ExportArgs, OnRejectArg, Place};
 
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
 
@@ -75,20 +75,20 @@ impl PluginOrder {
 }
 
 /// Exports to a path, with progress on the terminal.
-pub(crate) async fn run(data: &Path, args: ExportArgs, order: PluginOrder) -> Result<ExitCode> {
+pub(crate) async fn run(place: &Place, args: ExportArgs, order: PluginOrder) -> Result<ExitCode> {
     let request = request(&args, &order)?;
     let target = if request.adapter.is_some() {
         Target::Folder(args.output.clone())
     } else {
         Target::File(args.output.clone())
     };
-    if !Directory::exists(data) {
+    if !Directory::exists(&place.database()) {
         bail!(
             "there are no users in {}: --data names the folder, exeat users import fills it",
-            data.display()
+            place.data.display()
         );
     }
-    let engine = Engine::open(data).await?;
+    let engine = Engine::open(place.settings()).await?;
     engine.recover().await?;
     let tenant = engine.directory().tenant(&args.tenant).await?;
     let (progress, cancel) = (ProgressWatch::default(), CancellationToken::new());
@@ -171,6 +171,7 @@ fn request(args: &ExportArgs, order: &PluginOrder) -> Result<ExportRequest> {
             OnRejectArg::Skip => OnReject::Skip,
         },
         max_rejects: args.max_rejects,
+        ..ExportRequest::default()
     })
 }
 

@@ -4,10 +4,12 @@ mod audit;
 mod demo;
 mod export;
 mod fields;
+mod jobs;
 mod plugin;
 mod serve;
 mod token;
 mod users;
+mod work;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,21 +21,23 @@ use crate::cli::{Cli, Command};
 
 /// Runs the command.
 pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
-    let data = &cli.data;
+    let place = &cli.place;
     match cli.command {
         Command::Export(args) => {
             let given = matches
                 .subcommand_matches("export")
                 .map(export::PluginOrder::of)
                 .unwrap_or_default();
-            export::run(data, *args, given).await
+            export::run(place, *args, given).await
         }
-        Command::Serve(args) => serve::run(data, args).await,
-        Command::Demo(args) => demo::run(data, args).await,
-        Command::Users(command) => users::run(data, command).await,
-        Command::Token(command) => token::run(data, command).await,
-        Command::Plugin(command) => plugin::run(data, *command).await,
-        Command::Audit(command) => audit::run(data, command).await,
+        Command::Serve(args) => serve::run(place, args).await,
+        Command::Work(args) => work::run(place, args).await,
+        Command::Jobs(command) => jobs::run(place, command).await,
+        Command::Demo(args) => demo::run(place, args).await,
+        Command::Users(command) => users::run(place, command).await,
+        Command::Token(command) => token::run(place, command).await,
+        Command::Plugin(command) => plugin::run(place, *command).await,
+        Command::Audit(command) => audit::run(place, command).await,
         Command::Fields { json } => fields::run(json),
     }
 }

@@ -1,27 +1,27 @@
 //! `exeat serve`.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use exeat_api::App;
-use exeat_engine::{Engine, worker};
+use exeat_engine::Engine;
+use exeat_engine::worker::{self, Stop};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use super::interrupted;
-use crate::cli::ServeArgs;
+use crate::cli::{Place, ServeArgs};
 
-/// How long requests at hand may take to end once the server is told to.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long answers may still take once streams were cut off.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Serves until interrupted.
-pub(crate) async fn run(data: &Path, args: ServeArgs) -> Result<ExitCode> {
-    let engine = Engine::open(data).await?;
+pub(crate) async fn run(place: &Place, args: ServeArgs) -> Result<ExitCode> {
+    let engine = Engine::open(place.settings_with(args.house.settings())).await?;
+    engine.vault().check().await?;
     let listener = listen(args.listen).await?;
     eprintln!("listening on http://{}", listener.local_addr()?);
-    serve(engine, listener, args.workers).await
+    serve(engine, listener, args.workers, args.house.grace).await
 }
 
 /// A listener, or why there is none.
@@ -31,35 +31,46 @@ pub(super) async fn listen(address: std::net::SocketAddr) -> Result<TcpListener>
         .with_context(|| format!("cannot listen on {address}; --listen names another address"))
 }
 
-/// Serves with so many workers until interrupted; jobs at hand go back into the queue.
-pub(super) async fn serve(engine: Engine, listener: TcpListener, workers: u8) -> Result<ExitCode> {
-    let stop = CancellationToken::new();
-    let on_interrupt = stop.clone();
+/// Serves with so many workers until interrupted. Requests, streams and exports at hand may go on
+/// for the time of grace. Then streams are cut off and exports handed back; a second interruption
+/// does so at once.
+pub(super) async fn serve(
+    engine: Engine,
+    listener: TcpListener,
+    workers: u8,
+    grace: Duration,
+) -> Result<ExitCode> {
+    let stop = Stop::default();
+    let (stopping, closing) = (stop.clone(), engine.clone());
     tokio::spawn(async move {
         interrupted().await;
-        on_interrupt.cancel();
+        tokio::select! {
+            () = stopping.within(grace) => {}
+            () = interrupted() => stopping.now.cancel(),
+        }
+        closing.close_streams();
     });
-    engine.recover().await?;
     let admitting = engine.clone();
     tokio::spawn(async move {
         if let Err(error) = admitting.resume_admissions().await {
             tracing::error!(%error, "admissions that were left behind cannot be resumed");
         }
     });
-    let workers: Vec<_> = (0..workers)
-        .map(|_| tokio::spawn(worker::work(engine.clone(), stop.clone())))
-        .collect();
-    let served = exeat_api::serve(App::new(engine.clone()), listener, stop.clone());
+    let worker = (workers > 0).then(|| {
+        let work = worker::work(engine.clone(), usize::from(workers), stop.clone());
+        tokio::spawn(work)
+    });
+    let served = exeat_api::serve(App::new(engine.clone()), listener, stop.soon.clone());
     let overdue = async {
-        stop.cancelled().await;
-        tokio::time::sleep(GRACE).await;
+        stop.now.cancelled().await;
+        tokio::time::sleep(LAST_WORDS).await;
     };
     tokio::select! {
         served = served => served?,
         () = overdue => tracing::warn!("requests were cut off: they took longer than the time to stop"),
     }
-    stop.cancel();
-    for worker in workers {
+    stop.soon.cancel();
+    if let Some(worker) = worker {
         worker.await?;
     }
     engine.directory().close().await;

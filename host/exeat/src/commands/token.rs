@@ -1,20 +1,19 @@
 //! `exeat token create | list | revoke`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use exeat_directory::tokens::Scope;
 use exeat_directory::{Directory, now_us};
 
-use crate::cli::TokenCommand;
+use crate::cli::{Place, TokenCommand};
 
 const DAY_US: i64 = 86_400_000_000;
 
 /// Runs the command.
-pub(crate) async fn run(data: &Path, command: TokenCommand) -> Result<ExitCode> {
-    let directory = Directory::open(data).await?;
+pub(crate) async fn run(place: &Place, command: TokenCommand) -> Result<ExitCode> {
+    let directory = Directory::open(&place.database()).await?;
     match command {
         TokenCommand::Create {
             tenant,

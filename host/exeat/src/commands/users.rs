@@ -11,7 +11,7 @@ use exeat_directory::import::{ImportFormat, RejectedLine};
 use exeat_directory::{Directory, DirectoryError, Tenant};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-use crate::cli::{ImportFormatArg, UsersCommand};
+use crate::cli::{ImportFormatArg, Place, UsersCommand};
 
 /// Exit code of an import that rejected lines.
 const SOME_REJECTED: u8 = 3;
@@ -20,8 +20,8 @@ const SHOWN: u64 = 10;
 const REDRAW_EVERY: u64 = 1_000;
 
 /// Runs the command.
-pub(crate) async fn run(data: &Path, command: UsersCommand) -> Result<ExitCode> {
-    let directory = Directory::open(data).await?;
+pub(crate) async fn run(place: &Place, command: UsersCommand) -> Result<ExitCode> {
+    let directory = Directory::open(&place.database()).await?;
     let done = match command {
         UsersCommand::Import {
             tenant,

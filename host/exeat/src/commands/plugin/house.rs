@@ -1,6 +1,5 @@
 //! Where a tenant's plugins are: in a data folder, or behind a server.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
@@ -8,7 +7,7 @@ use exeat_directory::Tenant;
 use exeat_engine::Engine;
 use serde_json::Value;
 
-use crate::cli::{HouseArgs, VersionArg};
+use crate::cli::{HouseArgs, Place, VersionArg};
 
 /// How long a server may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -23,10 +22,10 @@ pub(super) enum House {
 
 impl House {
     /// The one that the flags name.
-    pub(super) async fn open(data: &Path, args: &HouseArgs) -> Result<Self> {
+    pub(super) async fn open(place: &Place, args: &HouseArgs) -> Result<Self> {
         match (&args.tenant, &args.server, &args.token) {
             (Some(name), _, _) => {
-                let engine = Box::new(Engine::open(data).await?);
+                let engine = Box::new(Engine::open(place.settings()).await?);
                 let tenant = engine.directory().tenant(name).await?;
                 Ok(Self::Folder { engine, tenant })
             }

@@ -1,10 +1,11 @@
 //! `exeat plugin limits`: shows or sets the limits of a tenant's plugins.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use exeat_engine::Engine;
+
+use crate::cli::Place;
 use exeat_sandbox::LimitSettings;
 use serde_json::Value;
 
@@ -12,13 +13,13 @@ use super::super::actor;
 
 /// Shows the limits that hold, after setting some if there is something to set.
 pub(super) async fn run(
-    data: &Path,
+    place: &Place,
     tenant: &str,
     plugin: &str,
     set: &[String],
     reset: bool,
 ) -> Result<ExitCode> {
-    let engine = Engine::open(data).await?;
+    let engine = Engine::open(place.settings()).await?;
     let tenant = engine.directory().tenant(tenant).await?;
     let limits = if set.is_empty() && !reset {
         engine.plugin_limits(&tenant, plugin).await?

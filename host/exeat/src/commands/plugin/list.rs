@@ -1,14 +1,15 @@
 //! `exeat plugin list`.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use exeat_engine::Engine;
 
+use crate::cli::Place;
+
 /// Lists the plugins that ship, and a tenant's.
-pub(super) async fn run(data: &Path, tenant: Option<&str>, schemas: bool, json: bool) -> Result<ExitCode> {
-    let engine = Engine::open(data).await?;
+pub(super) async fn run(place: &Place, tenant: Option<&str>, schemas: bool, json: bool) -> Result<ExitCode> {
+    let engine = Engine::open(place.settings()).await?;
     let plugins = match tenant {
         None => engine.plugins().await?,
         Some(name) => {

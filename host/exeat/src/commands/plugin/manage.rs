@@ -1,6 +1,5 @@
 //! `exeat plugin logs | metrics | enable | disable | delete`.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -9,18 +8,18 @@ use serde_json::{Value, json};
 
 use super::super::actor;
 use super::house::{House, split};
-use crate::cli::{HouseArgs, VersionArg};
+use crate::cli::{HouseArgs, Place, VersionArg};
 
 /// Prints what a version has logged.
 pub(super) async fn logs(
-    data: &Path,
+    place: &Place,
     version: &VersionArg,
     house: &HouseArgs,
     limit: u32,
     as_json: bool,
 ) -> Result<ExitCode> {
     let (name, version) = split(version)?;
-    let lines: Vec<Value> = match House::open(data, house).await? {
+    let lines: Vec<Value> = match House::open(place, house).await? {
         House::Folder { engine, tenant } => {
             let lines = engine
                 .plugin_log(&tenant, &actor(), name, version, None, limit)
@@ -58,9 +57,9 @@ pub(super) async fn logs(
 }
 
 /// Prints what a version has cost and done.
-pub(super) async fn metrics(data: &Path, version: &VersionArg, house: &HouseArgs) -> Result<ExitCode> {
+pub(super) async fn metrics(place: &Place, version: &VersionArg, house: &HouseArgs) -> Result<ExitCode> {
     let (name, version) = split(version)?;
-    let metrics = match House::open(data, house).await? {
+    let metrics = match House::open(place, house).await? {
         House::Folder { engine, tenant } => json!(engine.plugin_metrics(&tenant, name, version).await?),
         House::Server(client) => {
             let path = format!("/v1/plugins/{name}/{version}/metrics");
@@ -74,9 +73,9 @@ pub(super) async fn metrics(data: &Path, version: &VersionArg, house: &HouseArgs
 }
 
 /// Lets exports use a version again.
-pub(super) async fn enable(data: &Path, version: &VersionArg, house: &HouseArgs) -> Result<ExitCode> {
+pub(super) async fn enable(place: &Place, version: &VersionArg, house: &HouseArgs) -> Result<ExitCode> {
     let (name, version) = split(version)?;
-    match House::open(data, house).await? {
+    match House::open(place, house).await? {
         House::Folder { engine, tenant } => {
             drop(engine.enable_plugin(&tenant, &actor(), name, version).await?)
         }
@@ -90,9 +89,9 @@ pub(super) async fn enable(data: &Path, version: &VersionArg, house: &HouseArgs)
 }
 
 /// Lets no export use a version.
-pub(super) async fn disable(data: &Path, version: &VersionArg, house: &HouseArgs) -> Result<ExitCode> {
+pub(super) async fn disable(place: &Place, version: &VersionArg, house: &HouseArgs) -> Result<ExitCode> {
     let (name, version) = split(version)?;
-    match House::open(data, house).await? {
+    match House::open(place, house).await? {
         House::Folder { engine, tenant } => {
             drop(engine.disable_plugin(&tenant, &actor(), name, version).await?)
         }
@@ -106,9 +105,9 @@ pub(super) async fn disable(data: &Path, version: &VersionArg, house: &HouseArgs
 }
 
 /// Deletes a version.
-pub(super) async fn delete(data: &Path, version: &VersionArg, house: &HouseArgs) -> Result<ExitCode> {
+pub(super) async fn delete(place: &Place, version: &VersionArg, house: &HouseArgs) -> Result<ExitCode> {
     let (name, version) = split(version)?;
-    match House::open(data, house).await? {
+    match House::open(place, house).await? {
         House::Folder { engine, tenant } => engine.delete_plugin(&tenant, &actor(), name, version).await?,
         House::Server(client) => {
             let path = format!("/v1/plugins/{name}/{version}");

@@ -16,15 +16,14 @@ mod run;
 mod test;
 mod workshop;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::cli::PluginCommand;
+use crate::cli::{Place, PluginCommand};
 
 /// Runs the command.
-pub(crate) async fn run(data: &Path, command: PluginCommand) -> Result<ExitCode> {
+pub(crate) async fn run(place: &Place, command: PluginCommand) -> Result<ExitCode> {
     match command {
         PluginCommand::New { name, kind, lang } => new::run(&name, kind, lang),
         PluginCommand::Build { project } => build::run(&project),
@@ -42,25 +41,25 @@ pub(crate) async fn run(data: &Path, command: PluginCommand) -> Result<ExitCode>
             config,
             json,
         } => inspect::run(&component, config.as_deref(), json),
-        PluginCommand::Push { component, house } => push::run(data, &component, &house).await,
+        PluginCommand::Push { component, house } => push::run(place, &component, &house).await,
         PluginCommand::List { house, schemas, json } => {
-            list::run(data, house.tenant.as_deref(), schemas, json).await
+            list::run(place, house.tenant.as_deref(), schemas, json).await
         }
         PluginCommand::Logs {
             version,
             house,
             limit,
             json,
-        } => manage::logs(data, &version, &house, limit, json).await,
-        PluginCommand::Metrics { version, house } => manage::metrics(data, &version, &house).await,
-        PluginCommand::Enable { version, house } => manage::enable(data, &version, &house).await,
-        PluginCommand::Disable { version, house } => manage::disable(data, &version, &house).await,
-        PluginCommand::Delete { version, house } => manage::delete(data, &version, &house).await,
+        } => manage::logs(place, &version, &house, limit, json).await,
+        PluginCommand::Metrics { version, house } => manage::metrics(place, &version, &house).await,
+        PluginCommand::Enable { version, house } => manage::enable(place, &version, &house).await,
+        PluginCommand::Disable { version, house } => manage::disable(place, &version, &house).await,
+        PluginCommand::Delete { version, house } => manage::delete(place, &version, &house).await,
         PluginCommand::Limits {
             tenant,
             plugin,
             set,
             reset,
-        } => limits::run(data, &tenant, plugin.as_deref().unwrap_or_default(), &set, reset).await,
+        } => limits::run(place, &tenant, plugin.as_deref().unwrap_or_default(), &set, reset).await,
     }
 }

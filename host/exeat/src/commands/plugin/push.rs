@@ -1,6 +1,5 @@
 //! `exeat plugin push`: uploads a component, and waits until it is admitted.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use serde_json::Value;
 use super::super::actor;
 use super::house::{Client, House};
 use super::{paint, workshop};
-use crate::cli::{ComponentArg, HouseArgs};
+use crate::cli::{ComponentArg, HouseArgs, Place};
 
 /// How often a server is asked whether it has admitted the component.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -21,9 +20,9 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Uploads a component under the name and version that it gives itself.
-pub(super) async fn run(data: &Path, arg: &ComponentArg, house: &HouseArgs) -> Result<ExitCode> {
+pub(super) async fn run(place: &Place, arg: &ComponentArg, house: &HouseArgs) -> Result<ExitCode> {
     let component = workshop::read(&workshop::file(arg)?)?;
-    let house = House::open(data, house).await?;
+    let house = House::open(place, house).await?;
     let spinner =
         ProgressBar::new_spinner().with_message("asking the component what it is (it is compiled for that)");
     spinner.enable_steady_tick(Duration::from_millis(100));

@@ -1,0 +1,61 @@
+//! What the operator decides: where things lie, and how much of everything.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use exeat_directory::jobs::QueueLimits;
+use exeat_directory::{DatabaseUrl, Directory};
+use exeat_vault::StoreUrl;
+
+/// Where things lie, and how jobs are run.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// Folder of what belongs to this machine: compiled code, keys, locks, and whatever has no
+    /// other place.
+    pub data: PathBuf,
+    /// Users, jobs, tokens, plugins, audit.
+    pub database: DatabaseUrl,
+    /// Files of exports, and components; the data folder where there is none.
+    pub store: Option<StoreUrl>,
+    /// How jobs are run.
+    pub jobs: JobSettings,
+}
+
+impl EngineSettings {
+    /// Everything in one folder.
+    pub fn local(data: &Path) -> Self {
+        Self {
+            data: data.to_owned(),
+            database: Directory::in_folder(data),
+            store: None,
+            jobs: JobSettings::default(),
+        }
+    }
+}
+
+/// How jobs are run. Every figure is finite.
+#[derive(Clone, Copy, Debug)]
+pub struct JobSettings {
+    /// For how long a worker that is not heard of is taken to be alive.
+    pub lease: Duration,
+    /// How many jobs a tenant may have.
+    pub queue: QueueLimits,
+    /// Attempts that may end badly, by the death of a worker or a passing fault, before the job fails.
+    pub max_failures: u32,
+    /// How long a job may take from its first start, and how long at most.
+    pub timeout: Duration,
+    /// For how long the files of an export are kept, and how long at most.
+    pub retention: Duration,
+}
+
+impl Default for JobSettings {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(30),
+            queue: QueueLimits::default(),
+            max_failures: 5,
+            timeout: Duration::from_secs(8 * 3_600),
+            retention: Duration::from_secs(7 * 86_400),
+        }
+    }
+}
