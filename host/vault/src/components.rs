@@ -1,38 +1,47 @@
 //! The bytes of plugins, each under its own digest.
 
 use std::path::Path as FsPath;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
 
-use crate::vault::VaultError;
+use crate::error::{VaultError, failed};
+use crate::store::Store;
+use crate::url::StoreUrl;
 
+const PLUGINS: &str = "plugins";
 const ALGORITHM: &str = "sha256:";
 const HEX_DIGITS: usize = 64;
 
-/// Where the bytes of plugins are kept. Every file is whole: it is written under a name that no
-/// digest can be, then renamed.
+/// Where the bytes of plugins are kept. Every file is whole: a store shows none before that, and in
+/// a folder it is written under a name that no digest can be, then renamed.
 #[derive(Clone, Debug)]
 pub struct ComponentStore {
-    store: Arc<dyn ObjectStore>,
+    store: Store,
+    prefix: Path,
 }
 
 impl ComponentStore {
-    /// A store in a local folder, which is created if it is missing.
+    /// A store under `plugins/` of a folder, which is created if it is missing, or of a bucket, of
+    /// which nothing is asked yet.
+    ///
+    /// # Errors
+    /// The folder or the settings cannot be used.
+    pub fn open(url: &StoreUrl) -> Result<Self, VaultError> {
+        Ok(Self {
+            store: Store::open(url)?,
+            prefix: Path::from(PLUGINS),
+        })
+    }
+
+    /// A store in a local folder itself, which is created if it is missing.
     ///
     /// # Errors
     /// The folder cannot be used.
     pub fn local(folder: &FsPath) -> Result<Self, VaultError> {
-        std::fs::create_dir_all(folder).map_err(|source| VaultError::Folder {
-            folder: folder.to_owned(),
-            source,
-        })?;
-        let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
         Ok(Self {
-            store: Arc::new(store),
+            store: Store::open(&StoreUrl::folder(folder))?,
+            prefix: Path::default(),
         })
     }
 
@@ -42,11 +51,11 @@ impl ComponentStore {
     /// # Errors
     /// The digest is none, or the store refused; then what was there before is still there.
     pub async fn put(&self, digest: &str, bytes: Bytes) -> Result<(), VaultError> {
+        let path = self.path(digest)?;
         self.store
-            .put(&file(digest)?, bytes.into())
+            .put(&path, bytes)
             .await
-            .map_err(VaultError::Component)?;
-        Ok(())
+            .map_err(failed("the plugin cannot be stored"))
     }
 
     /// The bytes of a digest; nothing where there are none.
@@ -54,11 +63,11 @@ impl ComponentStore {
     /// # Errors
     /// The digest is none, or the store refused.
     pub async fn get(&self, digest: &str) -> Result<Option<Bytes>, VaultError> {
-        match self.store.get(&file(digest)?).await {
-            Ok(found) => Ok(Some(found.bytes().await.map_err(VaultError::Component)?)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(VaultError::Component(error)),
-        }
+        let path = self.path(digest)?;
+        self.store
+            .get(&path)
+            .await
+            .map_err(failed("the plugin cannot be read"))
     }
 
     /// Removes the bytes of a digest, if they are there.
@@ -66,20 +75,26 @@ impl ComponentStore {
     /// # Errors
     /// The digest is none, or the store refused.
     pub async fn remove(&self, digest: &str) -> Result<(), VaultError> {
-        match self.store.delete(&file(digest)?).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(VaultError::Component(error)),
-        }
+        let path = self.path(digest)?;
+        self.store
+            .delete(vec![path])
+            .await
+            .map_err(failed("the plugin cannot be deleted"))?;
+        Ok(())
+    }
+
+    fn path(&self, digest: &str) -> Result<Path, VaultError> {
+        Ok(self.prefix.clone().join(file(digest)?))
     }
 }
 
 /// The file of a digest: its hexadecimal digits, which cannot lead anywhere else.
-fn file(digest: &str) -> Result<Path, VaultError> {
+fn file(digest: &str) -> Result<String, VaultError> {
     let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     digest
         .strip_prefix(ALGORITHM)
         .filter(|hex| hex.len() == HEX_DIGITS && hex.bytes().all(is_digit))
-        .map(|hex| Path::from(format!("{hex}.wasm")))
+        .map(|hex| format!("{hex}.wasm"))
         .ok_or_else(|| VaultError::Name(digest.to_owned()))
 }
 

@@ -4,8 +4,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::draft::Draft;
+use crate::error::VaultError;
 use crate::manifest::FileEntry;
-use crate::vault::{MANIFEST, Vault, VaultError};
+use crate::vault::{MANIFEST, Vault};
 
 /// Where an export is to lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,10 +126,14 @@ impl Draft {
     /// name is replaced; its old manifest goes first, so that it never seems to speak for the new.
     ///
     /// # Errors
-    /// The target cannot be written; then what was moved there is taken away again.
+    /// The target cannot be written; then what was moved there is taken away again. Or the draft
+    /// is not in a [staging](Target::staging) folder.
     pub fn deliver(&self, target: &Target, files: &[FileEntry], manifest: &[u8]) -> Result<(), VaultError> {
         let named = target.named(files);
-        let staged = self.folder().join(MANIFEST);
+        let folder = self.folder().ok_or_else(|| {
+            target.refuse("lies in no folder that an object store could rename into".to_owned())
+        })?;
+        let staged = folder.join(MANIFEST);
         std::fs::write(&staged, manifest).map_err(failed(&staged))?;
         if let Target::Folder(path) = target {
             match std::fs::create_dir(path) {
@@ -143,7 +148,7 @@ impl Draft {
         }
         for (moved, (file, named_file)) in files.iter().zip(&named).enumerate() {
             let to = target.place(named_file);
-            if let Err(error) = std::fs::rename(self.folder().join(&file.name), &to) {
+            if let Err(error) = std::fs::rename(folder.join(&file.name), &to) {
                 target.retract(&named[..moved]);
                 return Err(failed(&to)(error));
             }
@@ -169,7 +174,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = Target::File(folder.path().join("my users #1.csv"));
         let (vault, staging) = target.staging("exp_1").unwrap();
-        let draft = vault.draft("exp_1.1").unwrap();
+        let draft = vault.draft("acme", "exp_1", 1).unwrap();
         let mut writer = draft.file("users.csv", "text/csv", "none").await.unwrap();
         writer.write(b"user_id\r\n").await.unwrap();
         let entry = writer.finish().await.unwrap();

@@ -1,76 +1,39 @@
-//! A folder of exports.
+//! The exports in a store.
 
-use std::path::{Path as FsPath, PathBuf};
-use std::sync::Arc;
+use std::ops::Range;
+use std::path::Path as FsPath;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
-use thiserror::Error;
+use object_store::{GetOptions, GetRange, ObjectStore as _, ObjectStoreExt as _};
 
 use crate::draft::Draft;
+use crate::error::{StoreFault, VaultError, failed};
+use crate::store::Store;
+use crate::url::StoreUrl;
 
 /// Name of an export's manifest in the vault.
 pub(crate) const MANIFEST: &str = "manifest.json";
-const DRAFTS: &str = "drafts";
-const EXPORTS: &str = "exports";
+pub(crate) const EXPORTS: &str = "exports";
+const CHECKS: &str = "checks";
+const READING: &str = "the export cannot be read";
 
-/// Where exports are kept.
+/// Where exports are kept. Clones share one client.
 #[derive(Clone, Debug)]
 pub struct Vault {
-    pub(crate) store: Arc<dyn ObjectStore>,
-    root: PathBuf,
+    pub(crate) store: Store,
 }
 
-/// The vault cannot keep or give what it was asked.
-#[derive(Debug, Error)]
-pub enum VaultError {
-    /// The folder cannot be used.
-    #[error("the folder {} cannot be used: {source}", .folder.display())]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The store refused.
-    #[error("the export cannot be stored: {}", root_cause(.0))]
-    Store(#[from] object_store::Error),
-    /// The store of plugins refused.
-    #[error("the plugin cannot be stored: {}", root_cause(.0))]
-    Component(#[source] object_store::Error),
-    /// A path segment is none.
-    #[error("\"{0}\" cannot be a name in the vault")]
-    Name(String),
-    /// The target holds something else.
-    #[error("{} {reason}", .path.display())]
-    Target {
-        /// The target.
-        path: PathBuf,
-        /// What is in the way, and what to do.
-        reason: String,
-    },
-    /// The manifest cannot be written as JSON.
-    #[error("the manifest cannot be written")]
-    Manifest(#[from] serde_json::Error),
-}
-
-/// The innermost reason: "No space left on device" and not the store's name for it.
-fn root_cause(error: &object_store::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
-}
-
-/// A file of an export, to be read.
+/// A file of an export, or a range of it, to be read.
 pub struct FileReader {
-    /// Size in bytes.
+    /// Bytes that the stream gives.
     pub bytes: u64,
+    /// Where in the file they are.
+    pub range: Range<u64>,
+    /// Size of the whole file in bytes.
+    pub file_bytes: u64,
     /// The bytes.
     pub stream: BoxStream<'static, Result<Bytes, VaultError>>,
 }
@@ -78,126 +41,151 @@ pub struct FileReader {
 impl std::fmt::Debug for FileReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FileReader")
-            .field("bytes", &self.bytes)
+            .field("range", &self.range)
+            .field("file_bytes", &self.file_bytes)
             .finish_non_exhaustive()
     }
 }
 
 impl Vault {
+    /// A vault in a store. A local folder is created if it is missing; of an object store nothing
+    /// is asked yet, see [`check`](Self::check).
+    ///
+    /// # Errors
+    /// The folder or the settings cannot be used.
+    pub fn open(url: &StoreUrl) -> Result<Self, VaultError> {
+        Ok(Self {
+            store: Store::open(url)?,
+        })
+    }
+
     /// A vault in a local folder, which is created if it is missing.
     ///
     /// # Errors
     /// The folder cannot be used.
     pub fn local(folder: &FsPath) -> Result<Self, VaultError> {
-        std::fs::create_dir_all(folder).map_err(|source| VaultError::Folder {
-            folder: folder.to_owned(),
-            source,
-        })?;
-        let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
-        Ok(Self {
-            store: Arc::new(store),
-            root: folder.to_owned(),
-        })
+        Self::open(&StoreUrl::folder(folder))
     }
 
-    /// Begins an export under a name that no other draft has. What an earlier draft of this name
-    /// left behind is removed.
+    /// Where the vault is.
+    pub fn url(&self) -> &StoreUrl {
+        self.store.url()
+    }
+
+    /// Shows that objects can be written, read, listed and deleted, with a small one of its own
+    /// under `checks/`. In S3's words a vault needs `PutObject`, `GetObject`, `DeleteObject`,
+    /// `ListBucket` and, not tried here, `AbortMultipartUpload`.
     ///
     /// # Errors
-    /// The name cannot be one, or what lies there cannot be removed.
-    pub fn draft(&self, id: &str) -> Result<Draft, VaultError> {
-        let name = segment(id)?;
-        let folder = self.root.join(DRAFTS).join(id);
-        remove_folder(&folder)?;
+    /// It says which of these failed, where and why. A store that cannot be reached is given up
+    /// after about a minute.
+    pub async fn check(&self) -> Result<(), VaultError> {
+        let checks = Path::from(CHECKS);
+        let path = checks.clone().join(ulid::Ulid::new().to_string());
+        let content = Bytes::from(format!("exeat {path}"));
+        let cannot = |be: &str| format!("the store {} cannot be {be}", self.url());
+        let lost = |be: &str| VaultError::Store {
+            task: cannot(be),
+            fault: StoreFault::Other,
+            reason: "what was just written is not there".to_owned(),
+        };
+        self.store
+            .put(&path, content.clone())
+            .await
+            .map_err(failed(&cannot("written to")))?;
+        let read = self.store.get(&path).await;
+        let listed = self
+            .store
+            .list(&checks)
+            .try_any(|found| std::future::ready(found == path))
+            .await;
+        // Before anything that failed is told, so that nothing is left.
+        let deleted = self.store.delete(vec![path.clone()]).await;
+        if read.map_err(failed(&cannot("read")))? != Some(content) {
+            return Err(lost("read"));
+        }
+        if !listed.map_err(failed(&cannot("listed")))? {
+            return Err(lost("listed"));
+        }
+        deleted.map_err(failed(&cannot("deleted from")))?;
+        Ok(())
+    }
+
+    /// Begins an attempt at a job. `attempt` is the job's fencing token: no two runs have the same.
+    ///
+    /// # Errors
+    /// Tenant or job cannot be a name.
+    pub fn draft(&self, tenant: &str, job_id: &str, attempt: i64) -> Result<Draft, VaultError> {
         Ok(Draft::new(
-            Arc::clone(&self.store),
-            Path::from(DRAFTS).join(name),
-            folder,
+            self.store.clone(),
+            attempt_path(tenant, job_id, attempt)?,
         ))
     }
 
-    /// Removes the drafts that `is_alive` does not know. Says how many there were.
-    ///
-    /// # Errors
-    /// The folder cannot be read, or a draft cannot be removed.
-    pub fn sweep_drafts(&self, is_alive: impl Fn(&str) -> bool) -> Result<usize, VaultError> {
-        let folder = self.root.join(DRAFTS);
-        let entries = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-            Err(source) => return Err(VaultError::Folder { folder, source }),
-        };
-        let mut swept = 0;
-        for entry in entries.filter_map(Result::ok) {
-            if !is_alive(&entry.file_name().to_string_lossy()) {
-                remove_folder(&entry.path())?;
-                swept += 1;
-            }
-        }
-        Ok(swept)
-    }
-
-    /// Where the files of an export are.
-    pub(crate) fn export(tenant: &str, job_id: &str) -> Result<Path, VaultError> {
-        Ok(Path::from(EXPORTS).join(segment(tenant)?).join(segment(job_id)?))
-    }
-
-    /// The manifest of a published export, as JSON; nothing where none is published.
+    /// The manifest of an attempt, as JSON; nothing where it was not published.
     ///
     /// # Errors
     /// The store refused.
-    pub async fn manifest(&self, tenant: &str, job_id: &str) -> Result<Option<Bytes>, VaultError> {
-        match self
-            .store
-            .get(&Self::export(tenant, job_id)?.join(MANIFEST))
-            .await
-        {
-            Ok(found) => Ok(Some(found.bytes().await?)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Takes a published export away again.
-    ///
-    /// # Errors
-    /// The folder cannot be removed.
-    pub fn retract(&self, tenant: &str, job_id: &str) -> Result<(), VaultError> {
-        remove_folder(
-            &self
-                .root
-                .join(EXPORTS)
-                .join(segment(tenant)?)
-                .join(segment(job_id)?),
-        )
-    }
-
-    /// A file of a published export; nothing where there is none.
-    ///
-    /// # Errors
-    /// The store refused.
-    pub async fn open(
+    pub async fn manifest(
         &self,
         tenant: &str,
         job_id: &str,
-        name: &str,
+        attempt: i64,
+    ) -> Result<Option<Bytes>, VaultError> {
+        let path = attempt_path(tenant, job_id, attempt)?.join(MANIFEST);
+        self.store.get(&path).await.map_err(failed(READING))
+    }
+
+    /// A file of an attempt, or the part of it that lies in `range`; nothing where there is none.
+    /// A range that reaches beyond the end is cut.
+    ///
+    /// # Errors
+    /// The range is empty or begins beyond the end, or the store refused. The stream ends with an
+    /// error if the store refuses later.
+    pub async fn read(
+        &self,
+        tenant: &str,
+        job_id: &str,
+        attempt: i64,
+        file: &str,
+        range: Option<Range<u64>>,
     ) -> Result<Option<FileReader>, VaultError> {
-        match self
-            .store
-            .get(&Self::export(tenant, job_id)?.join(segment(name)?))
-            .await
-        {
-            Ok(found) => {
-                let bytes = found.meta.size;
-                Ok(Some(FileReader {
-                    bytes,
-                    stream: found.into_stream().map_err(VaultError::from).boxed(),
-                }))
+        let path = attempt_path(tenant, job_id, attempt)?.join(segment(file)?);
+        let mut options = GetOptions::default();
+        if let Some(range) = range {
+            // Stores differ in what they make of a range that is not in the file.
+            let file_bytes = match self.store.objects.head(&path).await {
+                Ok(found) => found.size,
+                Err(object_store::Error::NotFound { .. }) => return Ok(None),
+                Err(error) => return Err(failed(READING)(error)),
+            };
+            let range = range.start..range.end.min(file_bytes);
+            if range.is_empty() {
+                return Err(VaultError::Range { file_bytes });
             }
+            options.range = Some(GetRange::Bounded(range));
+        }
+        match self.store.objects.get_opts(&path, options).await {
+            Ok(found) => Ok(Some(FileReader {
+                bytes: found.range.end - found.range.start,
+                range: found.range.clone(),
+                file_bytes: found.meta.size,
+                stream: found.into_stream().map_err(failed(READING)).boxed(),
+            })),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(failed(READING)(error)),
         }
     }
+}
+
+/// Where all attempts at a job are.
+pub(crate) fn job_path(tenant: &str, job_id: &str) -> Result<Path, VaultError> {
+    Ok(Path::from(EXPORTS).join(segment(tenant)?).join(segment(job_id)?))
+}
+
+/// Where the files of an attempt are.
+pub(crate) fn attempt_path(tenant: &str, job_id: &str, attempt: i64) -> Result<Path, VaultError> {
+    Ok(job_path(tenant, job_id)?.join(attempt.to_string()))
 }
 
 /// One path segment that cannot lead anywhere else.
@@ -209,15 +197,5 @@ pub(crate) fn segment(name: &str) -> Result<&str, VaultError> {
         Ok(name)
     } else {
         Err(VaultError::Name(name.to_owned()))
-    }
-}
-
-pub(crate) fn remove_folder(folder: &FsPath) -> Result<(), VaultError> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(VaultError::Folder {
-            folder: folder.to_owned(),
-            source: error,
-        }),
-        _ => Ok(()),
     }
 }
