@@ -57,10 +57,7 @@ async fn a_full_disk_fails_the_export_and_is_as_it_was() {
         "the export cannot be stored: No space left on device (os error 28)"
     );
     drop(draft);
-    assert_eq!(
-        walk(&disk.path().join("exports")),
-        [""; 0].map(Into::<std::path::PathBuf>::into)
-    );
+    assert!(walk(disk.path()).is_empty());
 
     let draft = vault.draft("acme", "exp_1", 2).unwrap();
     write(&draft, "users.csv", &noise(3 << 20, 3)).await;

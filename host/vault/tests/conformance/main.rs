@@ -1,5 +1,10 @@
 //! What a vault promises, on every kind of store that it can lie in.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the promises are functions that tests on each store call"
+)]
+
 mod faults;
 mod full;
 mod house;

@@ -252,11 +252,23 @@ impl Front {
                 return Err("cut off".into());
             }
         }
+        if !self.has_bucket(request.uri().path()) {
+            drain(request.body_mut()).await;
+            return error(404, "NoSuchBucket");
+        }
         if self.is_over(request.uri().query().unwrap_or_default()) {
             drain(request.body_mut()).await;
             return error(404, "NoSuchUpload");
         }
         Ok(self.service.call(request.map(Into::into)).await?)
+    }
+
+    /// Whether the bucket of a request's path exists. The service would say of an object alone that
+    /// it is missing.
+    fn has_bucket(&self, path: &str) -> bool {
+        let bucket = path.split('/').nth(1).unwrap_or_default();
+        let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        bucket.bytes().all(is_name) && self.folder.join(bucket).is_dir()
     }
 
     /// Whether the upload that a request names is not there any more. The service would answer that
