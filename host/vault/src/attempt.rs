@@ -7,8 +7,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 
-use crate::draft::remove_folder;
-use crate::error::{StoreFault, VaultError, failed};
+use crate::error::{VaultError, failed};
 use crate::file::marked_by;
 use crate::store::Store;
 use crate::vault::{EXPORTS, MANIFEST, Vault, attempt_path, job_path, segment};
@@ -112,15 +111,9 @@ pub(crate) async fn remove(store: &Store, prefix: &Path) -> Result<u64, VaultErr
         end_upload(store, marker).await.map_err(failed(REMOVING))?;
     }
     deleted += store.delete(others).await.map_err(failed(REMOVING))?;
-    if let Some(folder) = store.place(prefix) {
-        // Files that were being written, and the folders.
-        let removal = tokio::task::spawn_blocking(move || remove_folder(&folder));
-        removal.await.map_err(|error| VaultError::Store {
-            task: REMOVING.to_owned(),
-            fault: StoreFault::Other,
-            reason: error.to_string(),
-        })??;
-    }
+    let (store, prefix) = (store.clone(), prefix.clone());
+    let removal = tokio::task::spawn_blocking(move || store.remove_folder(&prefix));
+    removal.await.map_err(|error| failed(REMOVING)(error.into()))??;
     Ok(deleted)
 }
 

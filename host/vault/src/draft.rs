@@ -1,6 +1,6 @@
 //! An export that is being written.
 
-use std::path::{Path as FsPath, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use crate::error::{VaultError, failed};
 use crate::file::{FileWriter, STORING};
 use crate::manifest::FileEntry;
 use crate::store::Store;
-use crate::vault::{EXPORTS, MANIFEST, segment};
+use crate::vault::{MANIFEST, segment};
 
 /// Files of one attempt that are no export yet.
 ///
@@ -91,31 +91,9 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if *self.published.get_mut() {
-            return;
-        }
-        if let Some(folder) = self.folder() {
+        if !*self.published.get_mut() {
             // What cannot be removed now is swept later.
-            let _ = remove_folder(&folder);
+            let _ = self.store.remove_folder(&self.prefix);
         }
     }
-}
-
-/// Removes a folder of the vault's, and the folders above it as far as they are empty.
-pub(crate) fn remove_folder(folder: &FsPath) -> Result<(), VaultError> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(VaultError::Folder {
-                folder: folder.to_owned(),
-                source: error,
-            });
-        }
-        _ => {}
-    }
-    folder
-        .ancestors()
-        .skip(1)
-        .take_while(|above| above.file_name().is_some_and(|name| name != EXPORTS))
-        .all(|above| std::fs::remove_dir(above).is_ok());
-    Ok(())
 }

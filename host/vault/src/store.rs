@@ -1,6 +1,7 @@
 //! A folder or a bucket, asked in the same words.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 
@@ -139,5 +140,28 @@ impl Store {
             }
         }
         Ok(deleted)
+    }
+
+    /// Removes what a local folder keeps under a prefix, files that are being written included, and
+    /// the folders above as far as they are empty. In an object store there is nothing to do.
+    pub(crate) fn remove_folder(&self, prefix: &Path) -> Result<(), VaultError> {
+        let (Some(root), Some(place)) = (&self.folder, self.place(prefix)) else {
+            return Ok(());
+        };
+        match std::fs::remove_dir_all(&place) {
+            Err(source) if source.kind() != ErrorKind::NotFound => {
+                return Err(VaultError::Folder {
+                    folder: place,
+                    source,
+                });
+            }
+            _ => {}
+        }
+        for above in place.ancestors().skip(1) {
+            if above == root || std::fs::remove_dir(above).is_err() {
+                break;
+            }
+        }
+        Ok(())
     }
 }
