@@ -1,1 +1,3 @@
 //! Real servers that tests start for themselves, and stop when they are dropped.
+
+pub mod postgres;
