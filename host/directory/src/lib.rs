@@ -11,6 +11,7 @@ pub mod generate;
 pub mod import;
 pub mod jobs;
 pub mod plugins;
+pub mod postgres;
 mod record;
 mod source;
 mod sqlite;

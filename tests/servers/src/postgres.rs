@@ -74,7 +74,12 @@ impl PostgresCluster {
             run(Command::new("chown").arg("postgres").arg(&folder));
         }
         run(as_server(&programs.join("initdb"))
-            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8"])
+            .args([
+                "--auth=trust",
+                "--username=postgres",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+            ])
             .args(["--no-sync", "--pgdata"])
             .arg(&data));
         let settings = format!("{SETTINGS}\n unix_socket_directories = '{}'\n", folder.display());
@@ -146,7 +151,11 @@ impl PostgresCluster {
     /// # Panics
     /// It does not start.
     pub fn restart(&self) {
-        assert!(self.try_start(), "PostgreSQL does not start again: {}", self.log());
+        assert!(
+            self.try_start(),
+            "PostgreSQL does not start again: {}",
+            self.log()
+        );
     }
 
     /// Ends every client's connection, as an operator or a failover would.
@@ -166,7 +175,13 @@ impl PostgresCluster {
     /// The server refused.
     pub fn sql(&self, sql: &str) -> String {
         let output = run(Command::new(self.programs.join("psql"))
-            .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"])
+            .args([
+                "--no-psqlrc",
+                "--quiet",
+                "--tuples-only",
+                "--no-align",
+                "--set=ON_ERROR_STOP=1",
+            ])
             .args(["--username=postgres", "--dbname=postgres", "--host=127.0.0.1"])
             .arg(format!("--port={}", self.port))
             .args(["--command", sql]));
@@ -221,7 +236,10 @@ fn programs() -> Option<PathBuf> {
     }
     let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
     let newest_first = |folder: &PathBuf| {
-        let version = folder.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+        let version = folder
+            .parent()
+            .and_then(Path::file_name)
+            .and_then(|name| name.to_str());
         std::cmp::Reverse(version.and_then(|version| version.parse::<u32>().ok()))
     };
     let mut folders: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();

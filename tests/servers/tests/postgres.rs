@@ -30,7 +30,11 @@ fn a_killed_test_run_leaves_no_server_behind() {
         std::thread::park();
     }
     let mut victim = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "a_killed_test_run_leaves_no_server_behind", "--nocapture"])
+        .args([
+            "--exact",
+            "a_killed_test_run_leaves_no_server_behind",
+            "--nocapture",
+        ])
         .env(VICTIM, "1")
         .stdout(Stdio::piped())
         .spawn()
