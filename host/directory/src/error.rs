@@ -25,6 +25,9 @@ pub enum DirectoryError {
     /// SQLite refused a statement that is stepped directly.
     #[error("the database refused: {0}")]
     Sqlite(#[from] crate::sqlite::SqliteError),
+    /// PostgreSQL refused a statement over users.
+    #[error(transparent)]
+    Postgres(#[from] crate::postgres::PostgresError),
     /// There is no such tenant.
     #[error("there is no tenant \"{0}\"")]
     UnknownTenant(String),
@@ -49,6 +52,11 @@ impl DirectoryError {
     /// Whether the same may succeed when it is tried again: a connection was lost, the database was
     /// busy or restarting.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Database(_))
+        match self {
+            Self::Database(error) => crate::postgres::is_transient(error),
+            Self::Sqlite(error) => error.is_busy(),
+            Self::Postgres(error) => error.is_transient(),
+            _ => false,
+        }
     }
 }

@@ -15,7 +15,7 @@ pub struct Filter {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Condition {
+pub(crate) enum Condition {
     State(Vec<UserState>),
     From(&'static str, i64),
     Before(&'static str, i64),
@@ -103,10 +103,15 @@ impl Filter {
         &self.plain
     }
 
-    /// The conditions as SQL over `users AS u`, each with a leading `AND`; parameters are numbered
+    /// The conditions in the order of [`Filter::plain`].
+    pub(crate) fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
+    /// The conditions as SQLite's SQL over `users AS u`, each with a leading `AND`; parameters are numbered
     /// from `first`. Columns are marked with `+` so that SQLite keeps to the primary key's order
     /// and the first row does not wait for a sort.
-    pub(crate) fn sql(&self, first: usize) -> (String, Vec<Parameter>) {
+    pub(crate) fn sqlite(&self, first: usize) -> (String, Vec<Parameter>) {
         let mut sql = String::new();
         let mut parameters = Vec::new();
         for condition in &self.conditions {
@@ -217,7 +222,7 @@ mod tests {
     fn conditions_become_bound_parameters() {
         let filter =
             Filter::parse(&["state=active,invited", "created_after=2025-01-01", "q=O'Brien"]).unwrap();
-        let (sql, parameters) = filter.sql(2);
+        let (sql, parameters) = filter.sqlite(2);
         assert!(
             sql.starts_with(" AND +u.state IN (?2, ?3) AND +u.created_at >= ?4"),
             "{sql}"

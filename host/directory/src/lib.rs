@@ -13,17 +13,18 @@ pub mod generate;
 pub mod import;
 pub mod jobs;
 pub mod plugins;
+pub mod postgres;
 mod record;
 mod source;
 mod sqlite;
 mod tenants;
 mod time;
 pub mod tokens;
+mod users;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use sqlx::postgres::PgPool;
 use sqlx::{ConnectOptions as _, SqliteConnection};
 
 pub use database::{DatabaseUrl, DatabaseUrlError};
@@ -35,6 +36,8 @@ pub use time::{format_timestamp, now_us, parse_instant};
 pub use writer::{UserWriter, Written};
 
 use database::{Database, sqlite_options};
+use postgres::PostgresUsers;
+use users::Users;
 
 /// Name of the database in a data folder.
 const DATABASE_FILE: &str = "exeat.db";
@@ -43,14 +46,10 @@ const DATABASE_FILE: &str = "exeat.db";
 #[derive(Clone, Debug)]
 pub struct Directory {
     pub(crate) database: Database,
+    /// Where users are read and written, of which there are many.
     users: Users,
-}
-
-/// Where users are read and written, of which there are many.
-#[derive(Clone, Debug)]
-enum Users {
-    Sqlite(PathBuf),
-    Postgres(PgPool),
+    /// A platform's database, if users are read from there.
+    platform: Option<PostgresUsers>,
 }
 
 impl Directory {
@@ -60,11 +59,12 @@ impl Directory {
     /// The database cannot be opened or brought up to date.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, DirectoryError> {
         let database = Database::open(url).await?;
-        let users = match url {
-            DatabaseUrl::Sqlite(file) => Users::Sqlite(file.clone()),
-            DatabaseUrl::Postgres(url) => Users::Postgres(PgPool::connect_lazy(url)?),
-        };
-        Ok(Self { database, users })
+        let users = Users::of(url)?;
+        Ok(Self {
+            database,
+            users,
+            platform: None,
+        })
     }
 
     /// The database that lies in a data folder, if no other is named.
@@ -83,7 +83,7 @@ impl Directory {
     /// Waits for open connections to close, so that SQLite's database is left in one file.
     pub async fn close(&self) {
         self.database.pool.close().await;
-        if let Users::Postgres(pool) = &self.users {
+        if let Users::Postgres(pool, _) = &self.users {
             pool.close().await;
         }
     }

@@ -116,6 +116,27 @@ pub enum Factor {
     Recovery { codes: String },
 }
 
+impl Factor {
+    /// What kind it is, as it stands in the database.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Totp { .. } => "totp",
+            Self::WebAuthn { .. } => "webauthn",
+            Self::Sms { .. } => "sms",
+            Self::Recovery { .. } => "recovery",
+        }
+    }
+
+    pub(crate) fn secret(&self) -> &str {
+        match self {
+            Self::Totp { secret } => secret,
+            Self::WebAuthn { key } => key,
+            Self::Sms { phone_number } => phone_number,
+            Self::Recovery { codes } => codes,
+        }
+    }
+}
+
 /// Shows that there is one, and no more.
 macro_rules! debug_by_name {
     ($($name:ident),+) => {$(

@@ -73,7 +73,11 @@ impl Engine {
     pub async fn open(settings: EngineSettings) -> Result<Self, EngineError> {
         let data = settings.data.as_path();
         let sandbox = Sandbox::new(setup(data)?)?;
-        let directory = Directory::open(&settings.database).await?;
+        let mut directory = Directory::open(&settings.database).await?;
+        if let Some(source) = &settings.source {
+            let definition = source.definition.clone();
+            directory = directory.reading_from(&source.url, definition).await?;
+        }
         let (vault, components) = match &settings.store {
             Some(store) => (Vault::open(store)?, ComponentStore::open(store)?),
             None => (
@@ -180,7 +184,7 @@ impl Engine {
         request: &ExportRequest,
     ) -> Result<ExportSpec, EngineError> {
         let plugins = ResolvedPlugins::find(&self.plugins, tenant, request).await?;
-        Ok(ExportSpec::check(request, plugins)?)
+        Ok(ExportSpec::check(request, plugins, &self.directory)?)
     }
 
     /// Queues a checked request for the server's workers. The plugins that it will use are those

@@ -55,6 +55,9 @@ pub enum EngineError {
     /// The directory refused.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// The definition of a source does not fit the database that it is of.
+    #[error("the source definition does not fit its database")]
+    Source(#[from] exeat_directory::postgres::ValidationError),
     /// The vault refused.
     #[error(transparent)]
     Vault(#[from] VaultError),

@@ -35,7 +35,7 @@ pub use progress::{ProgressReport, ProgressWatch};
 pub use registry::{OwnPlugin, PluginMetrics, PluginSummary, Reason};
 pub use request::{ExportRequest, OnReject, PluginRequest, RequestPriority};
 pub use run::Completed;
-pub use settings::{EngineSettings, JobSettings};
+pub use settings::{EngineSettings, JobSettings, SourceSettings};
 pub use spec::ExportSpec;
 pub use steps::{Step, StepObserver};
 pub use stream::UserStream;

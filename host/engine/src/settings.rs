@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use exeat_directory::jobs::QueueLimits;
+use exeat_directory::postgres::SourceDefinition;
 use exeat_directory::{DatabaseUrl, Directory};
 use exeat_vault::StoreUrl;
 
@@ -17,8 +18,26 @@ pub struct EngineSettings {
     pub database: DatabaseUrl,
     /// Files of exports, and components; the data folder where there is none.
     pub store: Option<StoreUrl>,
+    /// A platform's own database, if users are read from there.
+    pub source: Option<SourceSettings>,
     /// How jobs are run.
     pub jobs: JobSettings,
+}
+
+/// A platform's own database of users.
+#[derive(Clone)]
+pub struct SourceSettings {
+    /// What is where in it.
+    pub definition: SourceDefinition,
+    /// A PostgreSQL URL.
+    pub url: String,
+}
+
+/// Shows no password.
+impl std::fmt::Debug for SourceSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SourceSettings({})", self.definition.name())
+    }
 }
 
 impl EngineSettings {
@@ -28,6 +47,7 @@ impl EngineSettings {
             data: data.to_owned(),
             database: Directory::in_folder(data),
             store: None,
+            source: None,
             jobs: JobSettings::default(),
         }
     }

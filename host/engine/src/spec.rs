@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use exeat_directory::Tenant;
 use exeat_directory::filter::{Filter, FilterError};
+use exeat_directory::{Directory, Tenant};
 use exeat_encode::{Compression, Format, FormulaPolicy};
 use exeat_gate::{Field, FieldSelection, Gate, SelectionError, catalog};
 use exeat_sandbox::{
@@ -28,7 +28,8 @@ const DEFAULT_MAX_REJECTS: u64 = 10_000;
 #[derive(Clone, Debug)]
 pub struct ExportSpec {
     pub(crate) filter: Filter,
-    pub(crate) selection: FieldSelection,
+    /// What plugins are offered: the selected fields, and all others that can be read.
+    pub(crate) offered: Vec<OfferedColumn>,
     pub(crate) anonymize: bool,
     pub(crate) transforms: Vec<ResolvedPlugin>,
     pub(crate) output: Output,
@@ -45,11 +46,12 @@ pub(crate) enum Output {
 
 impl ExportSpec {
     /// Checks a request, all but what plugins have to say.
-    pub(crate) fn check(request: &ExportRequest, plugins: ResolvedPlugins) -> Result<Self, RequestError> {
-        let selection = match &request.fields {
-            None => FieldSelection::everyday(),
-            Some(names) => FieldSelection::named(names).map_err(field_error)?,
-        };
+    pub(crate) fn check(
+        request: &ExportRequest,
+        plugins: ResolvedPlugins,
+        directory: &Directory,
+    ) -> Result<Self, RequestError> {
+        let selection = select(request, directory)?;
         let filter = parse_filter(request)?;
         let output = match plugins.adapter {
             Some(adapter) => {
@@ -79,7 +81,14 @@ impl ExportSpec {
         }
         Ok(Self {
             filter,
-            selection,
+            offered: OfferedColumn::all_of(&selection)
+                .into_iter()
+                .filter(|column| {
+                    catalog()
+                        .field(&column.spec.name)
+                        .is_some_and(|field| directory.can_read(field))
+                })
+                .collect(),
             anonymize: request.anonymize,
             transforms: plugins.transforms,
             output,
@@ -141,8 +150,7 @@ impl ExportSpec {
             .map(|resolved| resolved.used.clone())
             .collect();
         let adapter = self.adapter().map(|resolved| &resolved.used);
-        let offered = OfferedColumn::all_of(&self.selection);
-        let chain = Chain::open(sandbox, job, &offered, &transforms, adapter)
+        let chain = Chain::open(sandbox, job, &self.offered, &transforms, adapter)
             .map_err(|error| chain_error(error, self.transforms.len()))?;
         let released: Vec<&'static Field> = chain
             .needs()
@@ -153,6 +161,35 @@ impl ExportSpec {
             gate: Gate::new(released, self.anonymize),
             chain,
         })
+    }
+}
+
+/// The fields that were asked for, or the everyday ones that there are where users are read from.
+fn select(request: &ExportRequest, directory: &Directory) -> Result<FieldSelection, RequestError> {
+    let Some(names) = &request.fields else {
+        let everyday = FieldSelection::everyday();
+        let readable = everyday
+            .selected()
+            .iter()
+            .filter(|field| directory.can_read(field));
+        let names: Vec<&str> = readable.map(|field| field.name.as_str()).collect();
+        return FieldSelection::named(&names).map_err(field_error);
+    };
+    let selection = FieldSelection::named(names).map_err(field_error)?;
+    let absent = selection
+        .selected()
+        .iter()
+        .position(|field| !directory.can_read(field));
+    match (absent, directory.platform()) {
+        (Some(index), Some(platform)) => {
+            let detail = format!("{platform} has no {}", selection.selected()[index].name);
+            Err(RequestError::new(
+                "unknown-field",
+                format!("/fields/{index}"),
+                detail,
+            ))
+        }
+        _ => Ok(selection),
     }
 }
 

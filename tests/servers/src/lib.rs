@@ -1,3 +1,4 @@
 //! Real servers that tests start for themselves, and stop when they are dropped.
 
+pub mod postgres;
 pub mod s3;

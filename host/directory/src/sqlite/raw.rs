@@ -28,6 +28,14 @@ pub struct SqliteError {
     message: String,
 }
 
+impl SqliteError {
+    /// Whether someone else held the database for too long.
+    pub(crate) fn is_busy(&self) -> bool {
+        // Extended codes have the primary one in their lowest byte.
+        matches!(self.code & 0xff, ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED)
+    }
+}
+
 /// A connection that is ours alone for a while.
 pub(crate) struct RawConnection<'lock> {
     db: NonNull<ffi::sqlite3>,

@@ -43,6 +43,12 @@ pub(crate) enum Command {
     /// Import or generate users
     #[command(subcommand)]
     Users(UsersCommand),
+    /// Create or list tenants
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// Read users from a platform's own database
+    #[command(subcommand)]
+    Source(SourceCommand),
     /// Create, list or revoke API tokens
     #[command(subcommand)]
     Token(TokenCommand),
@@ -191,6 +197,36 @@ pub(crate) enum ImportFormatArg {
     Ndjson,
     /// RFC 4180 with a header: ours, or Auth0's
     Csv,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TenantCommand {
+    /// Create a tenant, such as one whose users a platform's database has
+    Create {
+        /// 1 to 64 lower-case letters, digits and hyphens
+        name: String,
+    },
+    /// List the names of all tenants
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SourceCommand {
+    /// Print a definition that ships, to be used as it is or adapted
+    #[command(after_help = "\
+Examples:
+  exeat source show keycloak > my-keycloak.toml
+  exeat source check --source my-keycloak.toml --source-url postgres://reader@db/keycloak")]
+    Show {
+        /// keycloak or supabase
+        name: String,
+    },
+    /// Hold the definition of --source against its database, and list what can be exported
+    #[command(after_help = "\
+Examples:
+  exeat source check --source keycloak --source-url postgres://reader@db/keycloak
+  exeat export --tenant my-realm --source keycloak --source-url postgres://reader@db/keycloak -o users.csv")]
+    Check,
 }
 
 #[derive(Debug, Subcommand)]

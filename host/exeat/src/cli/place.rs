@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use exeat_directory::postgres::SourceDefinition;
 use exeat_directory::{DatabaseUrl, Directory};
-use exeat_engine::{EngineSettings, JobSettings};
+use exeat_engine::{EngineSettings, JobSettings, SourceSettings};
 use exeat_vault::StoreUrl;
 
 /// Where everything lies.
@@ -33,6 +35,19 @@ pub(crate) struct Place {
     /// az://CONTAINER/PREFIX; left out, the data folder
     #[arg(long, global = true, env = "EXEAT_STORE", value_name = "URL")]
     store: Option<StoreUrl>,
+    /// Where users are read from, if not from the database: keycloak, supabase, or a file like
+    /// those (exeat source show keycloak)
+    #[arg(long, global = true, env = "EXEAT_SOURCE", value_name = "NAME|FILE")]
+    source: Option<String>,
+    /// The platform's PostgreSQL database; left out, it is that of --database
+    #[arg(
+        long,
+        global = true,
+        env = "EXEAT_SOURCE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    source_url: Option<String>,
 }
 
 impl Place {
@@ -44,17 +59,44 @@ impl Place {
     }
 
     /// Everything, with jobs as they are by default.
-    pub(crate) fn settings(&self) -> EngineSettings {
+    pub(crate) fn settings(&self) -> Result<EngineSettings> {
         self.settings_with(JobSettings::default())
     }
 
     /// Everything.
-    pub(crate) fn settings_with(&self, jobs: JobSettings) -> EngineSettings {
-        EngineSettings {
+    pub(crate) fn settings_with(&self, jobs: JobSettings) -> Result<EngineSettings> {
+        Ok(EngineSettings {
             data: self.data.clone(),
             database: self.database(),
             store: self.store.clone(),
+            source: self.source()?,
             jobs,
-        }
+        })
+    }
+
+    /// The platform's database, if users are read from there.
+    pub(crate) fn source(&self) -> Result<Option<SourceSettings>> {
+        let Some(name) = &self.source else {
+            return Ok(None);
+        };
+        let definition = match SourceDefinition::preset(name) {
+            Some(preset) => preset,
+            None => {
+                let text = std::fs::read_to_string(name).with_context(|| {
+                    format!("--source is keycloak, supabase or a file, and {name} cannot be read")
+                })?;
+                SourceDefinition::parse(&text).with_context(|| format!("{name} is no source definition"))?
+            }
+        };
+        let url = match (&self.source_url, self.database()) {
+            (Some(url), _) => url.clone(),
+            (None, DatabaseUrl::Postgres(url)) => url,
+            (None, DatabaseUrl::Sqlite(_)) => {
+                bail!(
+                    "--source-url says where the platform's database is: postgres://USER:PASSWORD@HOST/NAME"
+                )
+            }
+        };
+        Ok(Some(SourceSettings { definition, url }))
     }
 }

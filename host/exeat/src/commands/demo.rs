@@ -16,7 +16,7 @@ const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Sets up the demo tenant, tells what to try, and serves until interrupted.
 pub(crate) async fn run(place: &Place, args: DemoArgs) -> Result<ExitCode> {
-    let engine = Engine::open(place.settings()).await?;
+    let engine = Engine::open(place.settings()?).await?;
     let (tenant, created) = engine.directory().ensure_tenant(TENANT).await?;
     if created {
         users::generate(engine.directory(), &tenant, args.users, SEED).await?;

@@ -88,7 +88,7 @@ pub(crate) async fn run(place: &Place, args: ExportArgs, order: PluginOrder) -> 
             place.data.display()
         );
     }
-    let engine = Engine::open(place.settings()).await?;
+    let engine = Engine::open(place.settings()?).await?;
     engine.recover().await?;
     let tenant = engine.directory().tenant(&args.tenant).await?;
     let (progress, cancel) = (ProgressWatch::default(), CancellationToken::new());

@@ -12,7 +12,7 @@ use crate::cli::{JobArg, JobsCommand, Place};
 
 /// Runs the command.
 pub(crate) async fn run(place: &Place, command: JobsCommand) -> Result<ExitCode> {
-    let engine = Engine::open(place.settings()).await?;
+    let engine = Engine::open(place.settings()?).await?;
     match command {
         JobsCommand::List { tenant, limit } => {
             let tenant = engine.directory().tenant(&tenant).await?;

@@ -7,6 +7,8 @@ mod fields;
 mod jobs;
 mod plugin;
 mod serve;
+mod source;
+mod tenant;
 mod token;
 mod users;
 mod work;
@@ -35,6 +37,8 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
         Command::Jobs(command) => jobs::run(place, command).await,
         Command::Demo(args) => demo::run(place, args).await,
         Command::Users(command) => users::run(place, command).await,
+        Command::Tenant(command) => tenant::run(place, command).await,
+        Command::Source(command) => source::run(place, command).await,
         Command::Token(command) => token::run(place, command).await,
         Command::Plugin(command) => plugin::run(place, *command).await,
         Command::Audit(command) => audit::run(place, command).await,

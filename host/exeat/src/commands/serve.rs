@@ -17,7 +17,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Serves until interrupted.
 pub(crate) async fn run(place: &Place, args: ServeArgs) -> Result<ExitCode> {
-    let engine = Engine::open(place.settings_with(args.house.settings())).await?;
+    let engine = Engine::open(place.settings_with(args.house.settings())?).await?;
     engine.vault().check().await?;
     let listener = listen(args.listen).await?;
     eprintln!("listening on http://{}", listener.local_addr()?);

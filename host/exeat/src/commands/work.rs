@@ -11,7 +11,7 @@ use crate::cli::{Place, WorkArgs};
 
 /// Runs exports until interrupted. A second interruption hands back what is at hand at once.
 pub(crate) async fn run(place: &Place, args: WorkArgs) -> Result<ExitCode> {
-    let engine = Engine::open(place.settings_with(args.house.settings())).await?;
+    let engine = Engine::open(place.settings_with(args.house.settings())?).await?;
     engine.vault().check().await?;
     let stop = Stop::default();
     eprintln!(

@@ -25,7 +25,7 @@ impl House {
     pub(super) async fn open(place: &Place, args: &HouseArgs) -> Result<Self> {
         match (&args.tenant, &args.server, &args.token) {
             (Some(name), _, _) => {
-                let engine = Box::new(Engine::open(place.settings()).await?);
+                let engine = Box::new(Engine::open(place.settings()?).await?);
                 let tenant = engine.directory().tenant(name).await?;
                 Ok(Self::Folder { engine, tenant })
             }

@@ -19,7 +19,7 @@ pub(super) async fn run(
     set: &[String],
     reset: bool,
 ) -> Result<ExitCode> {
-    let engine = Engine::open(place.settings()).await?;
+    let engine = Engine::open(place.settings()?).await?;
     let tenant = engine.directory().tenant(tenant).await?;
     let limits = if set.is_empty() && !reset {
         engine.plugin_limits(&tenant, plugin).await?

@@ -9,7 +9,7 @@ use crate::cli::Place;
 
 /// Lists the plugins that ship, and a tenant's.
 pub(super) async fn run(place: &Place, tenant: Option<&str>, schemas: bool, json: bool) -> Result<ExitCode> {
-    let engine = Engine::open(place.settings()).await?;
+    let engine = Engine::open(place.settings()?).await?;
     let plugins = match tenant {
         None => engine.plugins().await?,
         Some(name) => {

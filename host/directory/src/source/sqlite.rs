@@ -1,165 +1,63 @@
-//! Reads the users of a tenant as one consistent state, straight into columns.
-//!
-//! One connection, one read transaction: whatever is written meanwhile, every statement sees the
-//! same state. The users' cursor and the side cursors (groups, factors, identities) all run in the
-//! order of `user_id`, and are merged here: no subquery per user.
+//! Reads users from SQLite: one connection, one read transaction, cursors stepped in place.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, Int64Array, ListArray, StringArray, TimestampMicrosecondArray};
-use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_array::ArrayRef;
 use exeat_gate::{ColumnType, Field, RawBatch, Schema};
-use serde::Serialize;
 use sqlx::Connection as _;
-use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
 
+use super::columns::{Flags, IdentityList, Ints, Lists, Texts, Unfit, complete};
+use super::{MAX_BATCH_BYTES, MAX_BATCH_ROWS, Opened, Reading, Snapshot, SourceError};
 use crate::filter::{Filter, Parameter};
 use crate::sqlite::{RawConnection, SqliteError, Statement};
-use crate::{Directory, DirectoryError, Tenant, now_us};
+use crate::{DirectoryError, Tenant, now_us};
 
-/// Rows of a batch: enough to make a crossing into the sandbox cheap, few enough for the cache.
-const MAX_BATCH_ROWS: usize = 2_048;
-/// Text bytes after which a batch is sent, full or not.
-const MAX_BATCH_BYTES: usize = 1 << 20;
-/// Batches that may wait: a slow reader slows the cursor down.
-const BATCHES_IN_FLIGHT: usize = 2;
+/// What errors call this source.
+const NAME: &str = "exeat";
 /// Digits that a phone number must have before its last four may leave.
 const MIN_PHONE_DIGITS: usize = 8;
 
-/// Reading failed. Messages name columns, never values.
-#[derive(Debug, Error)]
-pub enum SourceError {
-    /// The directory refused.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// A text is not UTF-8.
-    #[error("the directory holds text that is not UTF-8 in {field}")]
-    NotUtf8 {
-        /// The field.
-        field: String,
-    },
-    /// A field exists that this source cannot read.
-    #[error("this source cannot read {field}")]
-    Unreadable {
-        /// The field.
-        field: String,
-    },
-    /// The columns do not fit each other.
-    #[error("the columns that were read do not fit each other")]
-    Columns(#[from] arrow_schema::ArrowError),
-    /// The reading thread ended without a word.
-    #[error("the reading thread ended early")]
-    Ended,
-}
-
-impl SourceError {
-    /// Whether
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Directory(error) if error.is_transient())
-    }
-}
-
-impl From<SqliteError> for SourceError {
-    fn from(error: SqliteError) -> Self {
-        Self::Directory(error.into())
-    }
-}
-
-/// A consistent state of one tenant's users, held open until it is dropped or read to its end.
-#[derive(Debug)]
-pub struct Snapshot {
-    rows: u64,
-    taken_at_us: i64,
-    fields: Option<oneshot::Sender<Vec<&'static Field>>>,
-    batches: mpsc::Receiver<Result<RawBatch, SourceError>>,
-}
-
-struct Opened {
-    rows: u64,
-    taken_at_us: i64,
-}
-
-impl Directory {
-    /// Opens a consistent state of the tenant's users and counts those that the filter lets through.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub async fn snapshot(&self, tenant: &Tenant, filter: &Filter) -> Result<Snapshot, SourceError> {
-        let mut connection = match &self.users {
-            crate::Users::Sqlite(file) => crate::sqlite_connection(file).await?,
-            crate::Users::Postgres(_) => unimplemented!(),
-        };
-        let (opened_to, opened) = oneshot::channel();
-        let (fields, wanted) = oneshot::channel();
-        let (batches_to, batches) = mpsc::channel(BATCHES_IN_FLIGHT);
-        let (tenant_id, filter) = (tenant.id, filter.clone());
-        let runtime = tokio::runtime::Handle::current();
+/// Opens a consistent state of the tenant's users and counts those that the filter lets through.
+pub(crate) async fn snapshot(file: &Path, tenant: &Tenant, filter: &Filter) -> Result<Snapshot, SourceError> {
+    let mut connection = crate::sqlite_connection(file).await?;
+    let (tenant_id, filter) = (tenant.id, filter.clone());
+    let runtime = tokio::runtime::Handle::current();
+    Snapshot::opened_by(move |reading| {
         tokio::task::spawn_blocking(move || {
+            let batches = reading.batches.clone();
             let read = (|| {
                 let mut lock = runtime
                     .block_on(connection.lock_handle())
                     .map_err(DirectoryError::from)?;
                 let raw = RawConnection::new(&mut lock);
-                read_snapshot(&raw, tenant_id, &filter, opened_to, wanted, &batches_to)
+                read_snapshot(&raw, tenant_id, &filter, reading)
             })();
             if let Err(error) = read {
                 // A reader that has gone needs no error.
-                let _ = batches_to.blocking_send(Err(error));
+                let _ = batches.blocking_send(Err(error));
             }
             // The read transaction ends with the connection.
             let _ = runtime.block_on(connection.close());
         });
-        let mut batches = batches;
-        let Ok(Opened { rows, taken_at_us }) = opened.await else {
-            let error = batches.recv().await.and_then(Result::err);
-            return Err(error.unwrap_or(SourceError::Ended));
-        };
-        Ok(Snapshot {
-            rows,
-            taken_at_us,
-            fields: Some(fields),
-            batches,
-        })
-    }
-}
-
-impl Snapshot {
-    /// How many users there are to read.
-    pub fn rows(&self) -> u64 {
-        self.rows
-    }
-
-    /// The instant of the state, in microseconds since 1970-01-01T00:00:00Z.
-    pub fn taken_at_us(&self) -> i64 {
-        self.taken_at_us
-    }
-
-    /// Starts to read these fields, in this order.
-    pub fn read(&mut self, fields: Vec<&'static Field>) {
-        if let Some(reader) = self.fields.take() {
-            // A reading thread that has ended says so in place of the first batch.
-            let _ = reader.send(fields);
-        }
-    }
-
-    /// The next batch, for a thread that may block; nothing after the last one.
-    pub fn next_blocking(&mut self) -> Option<Result<RawBatch, SourceError>> {
-        self.batches.blocking_recv()
-    }
+    })
+    .await
 }
 
 fn read_snapshot(
     raw: &RawConnection<'_>,
     tenant_id: i64,
     filter: &Filter,
-    opened: oneshot::Sender<Opened>,
-    wanted: oneshot::Receiver<Vec<&'static Field>>,
-    batches: &mpsc::Sender<Result<RawBatch, SourceError>>,
+    reading: Reading,
 ) -> Result<(), SourceError> {
+    let Reading {
+        opened,
+        wanted,
+        batches,
+    } = reading;
     raw.execute("BEGIN")?;
-    let (conditions, parameters) = filter.sql(2);
+    let (conditions, parameters) = filter.sqlite(2);
     let count = format!("SELECT count(*) FROM users u WHERE u.tenant_id = ?1{conditions}");
     let mut count = bound(raw, &count, tenant_id, &parameters)?;
     count.step()?;
@@ -282,8 +180,7 @@ enum ValueReader<'r> {
     },
     Bool {
         column: i32,
-        bits: BooleanBufferBuilder,
-        nulls: NullBufferBuilder,
+        flags: Flags,
     },
     Int {
         column: i32,
@@ -298,8 +195,7 @@ enum ValueReader<'r> {
         side: SideCursor<'r>,
         names: Names,
         of_user: Vec<usize>,
-        offsets: Vec<i32>,
-        texts: Texts,
+        lists: Lists,
     },
     FactorCount {
         side: SideCursor<'r>,
@@ -324,6 +220,7 @@ impl<'r> Reader<'r> {
         for field in &fields {
             let unreadable = || SourceError::Unreadable {
                 field: field.name.clone(),
+                source_name: NAME.to_owned(),
             };
             let origin = origin(&field.name).ok_or_else(unreadable)?;
             let column = i32::try_from(select.len()).map_err(|_| unreadable())?;
@@ -371,6 +268,7 @@ impl<'r> Reader<'r> {
                     .values
                     .finish(reader.field.column_type)
                     .map_err(|error| reader.blame(error))
+                    .and_then(|array| complete(reader.field, array))
             })
             .collect();
         Ok(Some(RawBatch::new(Arc::clone(&self.schema), columns?, rows)?))
@@ -380,7 +278,13 @@ impl<'r> Reader<'r> {
 /// What can go wrong with one value.
 enum ValueError {
     Sqlite(SqliteError),
-    NotUtf8,
+    Unfit(Unfit),
+}
+
+impl From<Unfit> for ValueError {
+    fn from(unfit: Unfit) -> Self {
+        Self::Unfit(unfit)
+    }
 }
 
 impl From<SqliteError> for ValueError {
@@ -393,9 +297,7 @@ impl FieldReader<'_> {
     fn blame(&self, error: ValueError) -> SourceError {
         match error {
             ValueError::Sqlite(error) => error.into(),
-            ValueError::NotUtf8 => SourceError::NotUtf8 {
-                field: self.field.name.clone(),
-            },
+            ValueError::Unfit(unfit) => unfit.of(self.field),
         }
     }
 }
@@ -415,12 +317,8 @@ impl<'r> ValueReader<'r> {
                 texts: texts(),
             },
             (Origin::Expression(_), ColumnType::Boolean) => {
-                let bits = BooleanBufferBuilder::new(MAX_BATCH_ROWS);
-                Self::Bool {
-                    column,
-                    bits,
-                    nulls: NullBufferBuilder::new(MAX_BATCH_ROWS),
-                }
+                let flags = Flags::new();
+                Self::Bool { column, flags }
             }
             (Origin::Expression(_), ColumnType::Int64 | ColumnType::TimestampUs) => Self::Int {
                 column,
@@ -435,8 +333,7 @@ impl<'r> ValueReader<'r> {
                 side: SideCursor::open(raw, tenant_id, GROUPS_SQL)?,
                 names: Names::read(raw, tenant_id, GROUP_NAMES_SQL)?,
                 of_user: Vec::new(),
-                offsets: vec![0],
-                texts: texts(),
+                lists: Lists::new(),
             },
             (Origin::FactorCount, _) => Self::FactorCount {
                 side: SideCursor::open(raw, tenant_id, FACTORS_SQL)?,
@@ -449,6 +346,7 @@ impl<'r> ValueReader<'r> {
             _ => {
                 return Err(SourceError::Unreadable {
                     field: field.name.clone(),
+                    source_name: NAME.to_owned(),
                 });
             }
         })
@@ -459,10 +357,8 @@ impl<'r> ValueReader<'r> {
         let user_id = user.text(0).unwrap_or_default();
         Ok(match self {
             Self::Text { column, texts } => texts.push(user.text(*column)),
-            Self::Bool { column, bits, nulls } => {
-                let value = user.int(*column);
-                bits.append(value == Some(1));
-                nulls.append(value.is_some());
+            Self::Bool { column, flags } => {
+                flags.push(user.int(*column).map(|value| value == 1));
                 0
             }
             Self::Int { column, ints } => {
@@ -477,20 +373,14 @@ impl<'r> ValueReader<'r> {
                 side,
                 names,
                 of_user,
-                offsets,
-                texts,
+                lists,
             } => {
                 of_user.clear();
                 side.merge(user_id, |row| {
                     of_user.extend(row.int(1).and_then(|id| names.rank(id)))
                 })?;
                 of_user.sort_unstable();
-                let bytes = of_user
-                    .iter()
-                    .map(|rank| texts.push(Some(names.at(*rank).as_bytes())))
-                    .sum();
-                offsets.push(texts.len());
-                bytes
+                lists.push(of_user.iter().map(|rank| names.at(*rank).as_bytes()))
             }
             Self::FactorCount { side, ints } => {
                 let mut count = 0;
@@ -500,7 +390,7 @@ impl<'r> ValueReader<'r> {
             }
             Self::Identities { side, texts } => {
                 let mut list = IdentityList::begin(texts);
-                side.merge(user_id, |row| list.push(row))?;
+                side.merge(user_id, |row| list.push([row.text(1), row.text(2), row.text(3)]))?;
                 list.end()?
             }
         })
@@ -512,98 +402,10 @@ impl<'r> ValueReader<'r> {
             Self::Text { texts, .. } | Self::Named { texts, .. } | Self::Identities { texts, .. } => {
                 Arc::new(texts.finish()?)
             }
-            Self::Bool { bits, nulls, .. } => Arc::new(BooleanArray::new(bits.finish(), nulls.finish())),
-            Self::Int { ints, .. } | Self::FactorCount { ints, .. } => {
-                let (values, nulls) = ints.finish();
-                if column_type == ColumnType::TimestampUs {
-                    Arc::new(TimestampMicrosecondArray::new(values, nulls))
-                } else {
-                    Arc::new(Int64Array::new(values, nulls))
-                }
-            }
-            Self::Groups { offsets, texts, .. } => {
-                let offsets = std::mem::replace(offsets, vec![0]);
-                let arrow_schema::DataType::List(item) = column_type.arrow() else {
-                    return Err(ValueError::NotUtf8);
-                };
-                let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-                Arc::new(ListArray::new(item, offsets, Arc::new(texts.finish()?), None))
-            }
+            Self::Bool { flags, .. } => flags.finish(),
+            Self::Int { ints, .. } | Self::FactorCount { ints, .. } => ints.finish(column_type),
+            Self::Groups { lists, .. } => lists.finish(column_type)?,
         })
-    }
-}
-
-/// Texts end to end, in Arrow layout.
-struct Texts {
-    offsets: Vec<i32>,
-    bytes: Vec<u8>,
-    nulls: NullBufferBuilder,
-}
-
-impl Texts {
-    fn new() -> Self {
-        Self {
-            offsets: vec![0],
-            bytes: Vec::new(),
-            nulls: NullBufferBuilder::new(MAX_BATCH_ROWS),
-        }
-    }
-
-    fn len(&self) -> i32 {
-        end(self.offsets.len() - 1)
-    }
-
-    fn push(&mut self, text: Option<&[u8]>) -> usize {
-        let bytes = text.unwrap_or_default();
-        self.bytes.extend_from_slice(bytes);
-        self.close(text.is_some());
-        bytes.len()
-    }
-
-    /// Ends a text whose bytes were appended.
-    fn close(&mut self, present: bool) {
-        self.offsets.push(end(self.bytes.len()));
-        self.nulls.append(present);
-    }
-
-    fn finish(&mut self) -> Result<StringArray, ValueError> {
-        let capacity = self.bytes.capacity();
-        let bytes = std::mem::replace(&mut self.bytes, Vec::with_capacity(capacity));
-        let offsets = std::mem::replace(&mut self.offsets, Vec::with_capacity(MAX_BATCH_ROWS + 1));
-        self.offsets.push(0);
-        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-        StringArray::try_new(offsets, Buffer::from_vec(bytes), self.nulls.finish())
-            .map_err(|_| ValueError::NotUtf8)
-    }
-}
-
-/// SQLite's longest value is 1 GB and a batch ends soon after 1 MiB: offsets fit.
-fn end(bytes: usize) -> i32 {
-    i32::try_from(bytes).expect("a batch is smaller than 2 GiB")
-}
-
-/// Integers with their nulls.
-struct Ints {
-    values: Vec<i64>,
-    nulls: NullBufferBuilder,
-}
-
-impl Ints {
-    fn new() -> Self {
-        Self {
-            values: Vec::with_capacity(MAX_BATCH_ROWS),
-            nulls: NullBufferBuilder::new(MAX_BATCH_ROWS),
-        }
-    }
-
-    fn push(&mut self, value: Option<i64>) {
-        self.values.push(value.unwrap_or_default());
-        self.nulls.append(value.is_some());
-    }
-
-    fn finish(&mut self) -> (ScalarBuffer<i64>, Option<arrow_buffer::NullBuffer>) {
-        let values = std::mem::replace(&mut self.values, Vec::with_capacity(MAX_BATCH_ROWS));
-        (values.into(), self.nulls.finish())
     }
 }
 
@@ -671,63 +473,6 @@ impl<'r> SideCursor<'r> {
             self.pending = self.statement.step()?;
         }
         Ok(())
-    }
-}
-
-/// A JSON array of one user's identities, written where the column's bytes are.
-struct IdentityList<'t> {
-    texts: &'t mut Texts,
-    begin: usize,
-    first: bool,
-    failed: bool,
-}
-
-#[derive(Serialize)]
-struct IdentityJson<'a> {
-    connection: &'a str,
-    provider: &'a str,
-    subject: &'a str,
-}
-
-impl<'t> IdentityList<'t> {
-    fn begin(texts: &'t mut Texts) -> Self {
-        let begin = texts.bytes.len();
-        texts.bytes.push(b'[');
-        Self {
-            texts,
-            begin,
-            first: true,
-            failed: false,
-        }
-    }
-
-    fn push(&mut self, row: &Statement<'_>) {
-        if !std::mem::take(&mut self.first) {
-            self.texts.bytes.push(b',');
-        }
-        let text = |column| std::str::from_utf8(row.text(column).unwrap_or_default());
-        let written = match (text(1), text(2), text(3)) {
-            (Ok(connection), Ok(provider), Ok(subject)) => serde_json::to_writer(
-                &mut self.texts.bytes,
-                &IdentityJson {
-                    connection,
-                    provider,
-                    subject,
-                },
-            )
-            .is_ok(),
-            _ => false,
-        };
-        self.failed |= !written;
-    }
-
-    fn end(self) -> Result<usize, ValueError> {
-        self.texts.bytes.push(b']');
-        self.texts.close(true);
-        if self.failed {
-            return Err(ValueError::NotUtf8);
-        }
-        Ok(self.texts.bytes.len() - self.begin)
     }
 }
 

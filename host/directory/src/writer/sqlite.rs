@@ -1,17 +1,14 @@
-//! Fills the directory: many users, few transactions.
+//! Writes users to SQLite: prepared statements, stepped in place.
 
 use std::collections::HashMap;
+use std::path::Path;
 
-use data_encoding::BASE32_NOPAD;
-use sha2::{Digest as _, Sha256};
 use sqlx::Connection as _;
 
+use super::{TOKEN_LIFETIME_US, UserWriter, public_connection_id, strategy, token_id};
 use crate::record::{Factor, UserRecord};
 use crate::sqlite::{RawConnection, SqliteError, Statement};
-use crate::{Directory, DirectoryError, Tenant};
-
-/// Users of one transaction. More would hold the WAL for longer than it saves.
-const USERS_PER_TRANSACTION: u64 = 5_000;
+use crate::{DirectoryError, Tenant};
 
 const UPSERT_USER: &str = "
     INSERT INTO users (
@@ -29,49 +26,33 @@ const UPSERT_USER: &str = "
         last_ip = excluded.last_ip, logins_count = excluded.logins_count,
         custom_attributes = excluded.custom_attributes, app_metadata = excluded.app_metadata";
 
-/// How many users were written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Written {
-    /// Users.
-    pub users: u64,
-}
-
-impl Directory {
-    /// Lends a writer of the tenant's users to `fill`, on a thread of its own. What is written
-    /// before `fill` fails stays, up to the last full transaction.
-    ///
-    /// # Errors
-    /// The database refused, or `fill` failed.
-    pub async fn write_users<T, E>(
-        &self,
-        tenant: &Tenant,
-        fill: impl FnOnce(&mut UserWriter<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<DirectoryError> + Send + 'static,
-    {
-        let mut connection = match &self.users {
-            crate::Users::Sqlite(file) => crate::sqlite_connection(file).await?,
-            crate::Users::Postgres(_) => todo!(),
-        };
-        let tenant_id = tenant.id;
-        let runtime = tokio::runtime::Handle::current();
-        let filled = tokio::task::spawn_blocking(move || {
-            let filled = {
-                let mut lock = runtime
-                    .block_on(connection.lock_handle())
-                    .map_err(DirectoryError::from)?;
-                let raw = RawConnection::new(&mut lock);
-                fill_in_transactions(&raw, tenant_id, fill)
-            };
-            runtime
-                .block_on(connection.close())
+/// Lends a writer of the tenant's users to `fill`, on a thread of its own.
+pub(crate) async fn write_users<T, E>(
+    file: &Path,
+    tenant: &Tenant,
+    fill: impl FnOnce(&mut UserWriter<'_>) -> Result<T, E> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<DirectoryError> + Send + 'static,
+{
+    let mut connection = crate::sqlite_connection(file).await?;
+    let tenant_id = tenant.id;
+    let runtime = tokio::runtime::Handle::current();
+    let filled = tokio::task::spawn_blocking(move || {
+        let filled = {
+            let mut lock = runtime
+                .block_on(connection.lock_handle())
                 .map_err(DirectoryError::from)?;
-            filled
-        });
-        filled.await.map_err(DirectoryError::from)?
-    }
+            let raw = RawConnection::new(&mut lock);
+            fill_in_transactions(&raw, tenant_id, fill)
+        };
+        runtime
+            .block_on(connection.close())
+            .map_err(DirectoryError::from)?;
+        filled
+    });
+    filled.await.map_err(DirectoryError::from)?
 }
 
 fn fill_in_transactions<T, E: From<DirectoryError>>(
@@ -79,20 +60,17 @@ fn fill_in_transactions<T, E: From<DirectoryError>>(
     tenant_id: i64,
     fill: impl FnOnce(&mut UserWriter<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
-    let mut writer = UserWriter::new(raw, tenant_id).map_err(DirectoryError::from)?;
-    let filled = fill(&mut writer);
-    let finished = writer.finish(filled.is_ok());
-    let filled = filled?;
-    finished.map_err(DirectoryError::from)?;
+    let sink = SqliteSink::new(raw, tenant_id).map_err(DirectoryError::from)?;
+    let mut writer = UserWriter::sqlite(sink);
+    let filled = fill(&mut writer)?;
+    writer.flush()?;
     Ok(filled)
 }
 
-/// Writes users of one tenant.
-pub struct UserWriter<'c> {
+/// Where batches go.
+pub(super) struct SqliteSink<'c> {
     raw: &'c RawConnection<'c>,
     tenant_id: i64,
-    written: Written,
-    in_transaction: u64,
     connections: HashMap<String, i64>,
     groups: HashMap<String, i64>,
     upsert_user: Statement<'c>,
@@ -104,15 +82,7 @@ pub struct UserWriter<'c> {
     insert_token: Statement<'c>,
 }
 
-impl std::fmt::Debug for UserWriter<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UserWriter")
-            .field("written", &self.written)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What hangs on a user, in the order of [`UserWriter::delete`].
+/// What hangs on a user, in the order of [`SqliteSink::delete`].
 #[derive(Clone, Copy)]
 enum Child {
     Memberships,
@@ -130,13 +100,11 @@ const DELETE_CHILDREN: [&str; 5] = [
     "DELETE FROM refresh_tokens WHERE tenant_id = ?1 AND user_id = ?2",
 ];
 
-impl<'c> UserWriter<'c> {
+impl<'c> SqliteSink<'c> {
     fn new(raw: &'c RawConnection<'c>, tenant_id: i64) -> Result<Self, SqliteError> {
         Ok(Self {
             raw,
             tenant_id,
-            written: Written::default(),
-            in_transaction: 0,
             connections: HashMap::new(),
             groups: HashMap::new(),
             upsert_user: raw.prepare(UPSERT_USER)?,
@@ -154,38 +122,23 @@ impl<'c> UserWriter<'c> {
         })
     }
 
-    /// Writes a user, or overwrites the one of the same id.
-    ///
-    /// # Errors
-    /// The database refused.
-    pub fn write(&mut self, user: &UserRecord) -> Result<(), DirectoryError> {
-        if self.in_transaction == 0 {
-            self.raw.execute("BEGIN IMMEDIATE")?;
+    /// Writes users in one transaction.
+    pub(super) fn write(&mut self, users: &[UserRecord]) -> Result<(), SqliteError> {
+        self.raw.execute("BEGIN IMMEDIATE")?;
+        let written = users.iter().try_for_each(|user| {
+            self.write_user(user)?;
+            self.write_groups(user)?;
+            self.write_identities(user)?;
+            self.write_secrets(user)
+        });
+        let ended = written.and_then(|()| self.raw.execute("COMMIT"));
+        if ended.is_err() {
+            // What refused first is what is told. Keys that were new may be gone.
+            let _ = self.raw.execute("ROLLBACK");
+            self.connections.clear();
+            self.groups.clear();
         }
-        self.in_transaction += 1;
-        self.write_user(user)?;
-        self.write_groups(user)?;
-        self.write_identities(user)?;
-        self.write_secrets(user)?;
-        self.written.users += 1;
-        if self.in_transaction == USERS_PER_TRANSACTION {
-            self.raw.execute("COMMIT")?;
-            self.in_transaction = 0;
-        }
-        Ok(())
-    }
-
-    /// How many users were written so far.
-    pub fn written(&self) -> Written {
-        self.written
-    }
-
-    fn finish(&mut self, commit: bool) -> Result<(), SqliteError> {
-        if self.in_transaction == 0 {
-            return Ok(());
-        }
-        self.in_transaction = 0;
-        self.raw.execute(if commit { "COMMIT" } else { "ROLLBACK" })
+        ended
     }
 
     fn write_user(&mut self, user: &UserRecord) -> Result<(), SqliteError> {
@@ -276,14 +229,14 @@ impl<'c> UserWriter<'c> {
             insert.bind_text(2, &user.user_id)?;
             insert.bind_i64(3, position)?;
             (5..=8).try_for_each(|parameter| insert.bind_null(parameter))?;
-            let (kind, parameter, secret) = match factor {
-                Factor::Totp { secret } => ("totp", 5, secret),
-                Factor::WebAuthn { key } => ("webauthn", 6, key),
-                Factor::Sms { phone_number } => ("sms", 7, phone_number),
-                Factor::Recovery { codes } => ("recovery", 8, codes),
+            let parameter = match factor {
+                Factor::Totp { .. } => 5,
+                Factor::WebAuthn { .. } => 6,
+                Factor::Sms { .. } => 7,
+                Factor::Recovery { .. } => 8,
             };
-            insert.bind_text(4, kind)?;
-            insert.bind_text(parameter, secret)?;
+            insert.bind_text(4, factor.kind())?;
+            insert.bind_text(parameter, factor.secret())?;
             insert.bind_i64(9, user.updated_at)?;
             insert.run()?;
         }
@@ -296,7 +249,7 @@ impl<'c> UserWriter<'c> {
             insert.bind_text(4, "console")?;
             insert.bind_text(5, token)?;
             insert.bind_i64(6, user.updated_at)?;
-            insert.bind_i64(7, user.updated_at + 30 * 86_400_000_000)?;
+            insert.bind_i64(7, user.updated_at + TOKEN_LIFETIME_US)?;
             insert.run()?;
         }
         Ok(())
@@ -321,14 +274,7 @@ impl<'c> UserWriter<'c> {
         insert.bind_i64(1, self.tenant_id)?;
         insert.bind_text(2, &public_id)?;
         insert.bind_text(3, name)?;
-        insert.bind_text(
-            4,
-            if name.contains("google") {
-                "google-oauth2"
-            } else {
-                "database"
-            },
-        )?;
+        insert.bind_text(4, strategy(name))?;
         insert.run()?;
         let id = self.id_of(
             "SELECT connection_id FROM connections WHERE tenant_id = ?1 AND name = ?2",
@@ -363,18 +309,6 @@ impl<'c> UserWriter<'c> {
         select.step()?;
         Ok(select.int(0).unwrap_or_default())
     }
-}
-
-/// `rft_` and 24 letters or digits, the same for the same token of the same tenant.
-fn token_id(tenant_id: i64, token: &str) -> String {
-    let digest = Sha256::digest(format!("exeat refresh token\0{tenant_id}\0{token}"));
-    format!("rft_{}", BASE32_NOPAD.encode(&digest[..15]))
-}
-
-/// `con_` and 16 letters or digits, the same for the same connection of the same tenant.
-fn public_connection_id(tenant_id: i64, name: &str) -> String {
-    let digest = Sha256::digest(format!("exeat connection\0{tenant_id}\0{name}"));
-    format!("con_{}", BASE32_NOPAD.encode(&digest[..10]))
 }
 
 fn bind_optional(
