@@ -11,6 +11,8 @@ use serde_json::Value;
 
 const EXEAT: &str = env!("CARGO_BIN_EXE_exeat-under-test");
 const CSV: &str = r#"{"format": "csv"}"#;
+/// Fields that make a row long, so that a stream fills whatever lies between server and reader.
+const WIDE: &str = "user_id,email,name,username,picture,custom_attributes,app_metadata,groups,identities";
 const WORKER: [&str; 4] = ["--lease", "2s", "--jobs", "2"];
 
 /// A store that is so slow that an export which writes to it is still running.
@@ -49,7 +51,10 @@ fn what_a_server_is_asked_for_is_made_by_a_worker_elsewhere() {
     let undisturbed = fleet.house().export("undisturbed.csv", &[]);
     assert!(file.body == std::fs::read(undisturbed).unwrap());
     // A plugin that was uploaded to the server is the worker's, too.
-    let uploaded = server.create_export(&token, r#"{"transforms": [{"plugin": "wasi-guest"}]}"#);
+    let uploaded = server.create_export(
+        &token,
+        r#"{"transforms": [{"plugin": "wasi-guest", "config": {"try": "environment"}}]}"#,
+    );
     server.wait_for(&token, &uploaded, "completed");
     assert_eq!(
         fleet
@@ -250,9 +255,9 @@ fn a_worker_told_to_stop_finishes_or_hands_back_what_it_has() {
 #[test]
 fn a_stream_that_is_cut_off_ends_with_an_error_that_its_reader_can_see() {
     let fleet = Fleet::new(EXEAT);
-    let token = fleet.tenant("acme", 60_000, 7);
+    let token = fleet.tenant("acme", 25_000, 7);
     let server = Server::start_with(fleet.house(), &["--workers", "0", "--grace", "1s"]);
-    let url = format!("{}/v1/users/stream", server.url());
+    let url = format!("{}/v1/users/stream?fields={WIDE}", server.url());
     let response = ureq::get(&url)
         .header("Authorization", format!("Bearer {token}"))
         .call()
