@@ -1,4 +1,5 @@
 //! Users on SQLite and on PostgreSQL: the same promises on both.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod filters;
 mod lost;
