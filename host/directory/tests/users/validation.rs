@@ -1,6 +1,9 @@
 //! A definition that does not fit its database is refused at the start, with the member that is wrong.
 
+use std::collections::BTreeSet;
+
 use exeat_directory::postgres::SourceDefinition;
+use exeat_gate::catalog;
 use exeat_test_servers::postgres::PostgresCluster;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgPool;
@@ -167,6 +170,24 @@ async fn exeats_own_tables_fit_their_definition() {
     let store = Store::postgres().await;
     let pool = store.pool.as_ref().unwrap();
     SourceDefinition::exeat().validate(pool).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_column_of_users_on_postgresql_is_classified() {
+    let store = Store::postgres().await;
+    let in_database: BTreeSet<String> = sqlx::query_scalar(
+        "SELECT table_name || '.' || column_name FROM information_schema.columns WHERE table_schema = 'public'",
+    )
+    .fetch_all(store.pool.as_ref().unwrap())
+    .await
+    .unwrap()
+    .into_iter()
+    .collect();
+    let classified: BTreeSet<String> = catalog()
+        .tables()
+        .flat_map(|(table, columns)| columns.keys().map(move |column| format!("{table}.{column}")))
+        .collect();
+    assert_eq!(in_database, classified);
 }
 
 #[tokio::test(flavor = "multi_thread")]
