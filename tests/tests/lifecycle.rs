@@ -255,7 +255,7 @@ fn a_worker_told_to_stop_finishes_or_hands_back_what_it_has() {
 #[test]
 fn a_stream_that_is_cut_off_ends_with_an_error_that_its_reader_can_see() {
     let fleet = Fleet::new(EXEAT);
-    let token = fleet.tenant("acme", 25_000, 7);
+    let token = fleet.tenant("acme", 45_000, 7);
     let server = Server::start_with(fleet.house(), &["--workers", "0", "--grace", "1s"]);
     let url = format!("{}/v1/users/stream?fields={WIDE}", server.url());
     let response = ureq::get(&url)

@@ -1,19 +1,16 @@
 //! Two stores, each with the tenants `acme` and `globex`, and rows as texts to compare.
 
-use std::sync::Arc;
-
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef};
 use exeat_directory::filter::Filter;
-use exeat_directory::postgres::{PostgresUsers, SourceDefinition, write_users};
-use exeat_directory::{Directory, DirectoryError, Snapshot, SourceError, Tenant, UserRecord, UserWriter};
+use exeat_directory::{
+    DatabaseUrl, Directory, DirectoryError, Snapshot, SourceError, Tenant, UserRecord, UserWriter,
+};
 use exeat_gate::{ColumnType, Field, Gate, ShapedBatch, catalog};
 use exeat_test_servers::postgres::PostgresCluster;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use tempfile::TempDir;
-
-const SCHEMA: &str = include_str!("../../migrations/postgres/0001_directory.sql");
 
 /// Users somewhere, and two tenants.
 pub(crate) struct Store {
@@ -21,7 +18,6 @@ pub(crate) struct Store {
     pub(crate) acme: Tenant,
     pub(crate) globex: Tenant,
     directory: Directory,
-    pub(crate) postgres: Option<PostgresUsers>,
     pub(crate) pool: Option<PgPool>,
     _folder: TempDir,
 }
@@ -29,45 +25,36 @@ pub(crate) struct Store {
 impl Store {
     pub(crate) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let directory = Directory::open(folder.path()).await.unwrap();
-        let (acme, _) = directory.ensure_tenant("acme").await.unwrap();
-        let (globex, _) = directory.ensure_tenant("globex").await.unwrap();
-        Self {
-            name: "sqlite",
-            acme,
-            globex,
-            directory,
-            postgres: None,
-            pool: None,
-            _folder: folder,
-        }
+        let url = Directory::in_folder(folder.path());
+        Self::open("sqlite", url, None, folder).await
     }
 
     pub(crate) async fn postgres() -> Self {
         Self::postgres_at(&PostgresCluster::shared().create_database()).await
     }
 
-    /// Tenants are those of a store on SQLite: the first two have the same keys on both.
     pub(crate) async fn postgres_at(url: &str) -> Self {
-        let mut store = Self::sqlite().await;
         let pool = PgPoolOptions::new()
             .max_connections(8)
             .connect(url)
             .await
             .unwrap();
-        sqlx::raw_sql(SCHEMA).execute(&pool).await.unwrap();
-        sqlx::raw_sql(
-            "INSERT INTO tenants (name, pseudonym_key, created_at)
-             SELECT name, decode(repeat('00', 32), 'hex'), 0 FROM unnest(ARRAY['acme', 'globex']) AS n (name)",
-        )
-        .execute(&pool)
-        .await
-        .unwrap();
-        let definition = Arc::new(SourceDefinition::exeat());
-        store.name = "postgres";
-        store.postgres = Some(PostgresUsers::new(pool.clone(), definition));
-        store.pool = Some(pool);
-        store
+        let folder = tempfile::tempdir().unwrap();
+        Self::open("postgres", url.parse().unwrap(), Some(pool), folder).await
+    }
+
+    async fn open(name: &'static str, url: DatabaseUrl, pool: Option<PgPool>, folder: TempDir) -> Self {
+        let directory = Directory::open(&url).await.unwrap();
+        let (acme, _) = directory.ensure_tenant("acme").await.unwrap();
+        let (globex, _) = directory.ensure_tenant("globex").await.unwrap();
+        Self {
+            name,
+            acme,
+            globex,
+            directory,
+            pool,
+            _folder: folder,
+        }
     }
 
     pub(crate) async fn both() -> [Self; 2] {
@@ -75,10 +62,7 @@ impl Store {
     }
 
     pub(crate) async fn snapshot(&self, tenant: &Tenant, filter: &Filter) -> Result<Snapshot, SourceError> {
-        match &self.postgres {
-            Some(users) => users.snapshot(tenant, filter).await,
-            None => self.directory.snapshot(tenant, filter).await,
-        }
+        self.directory.snapshot(tenant, filter).await
     }
 
     pub(crate) async fn fill<T: Send + 'static>(
@@ -86,10 +70,7 @@ impl Store {
         tenant: &Tenant,
         fill: impl FnOnce(&mut UserWriter<'_>) -> Result<T, DirectoryError> + Send + 'static,
     ) -> Result<T, DirectoryError> {
-        match &self.pool {
-            Some(pool) => write_users(pool, tenant, fill).await,
-            None => self.directory.write_users(tenant, fill).await,
-        }
+        self.directory.write_users(tenant, fill).await
     }
 
     pub(crate) async fn write(&self, tenant: &Tenant, users: Vec<UserRecord>) {

@@ -182,6 +182,10 @@ async fn every_column_of_users_on_postgresql_is_classified() {
     .await
     .unwrap()
     .into_iter()
+    .filter(|column: &String| {
+        let table = column.split('.').next().unwrap_or_default();
+        !table.starts_with("_sqlx") && !catalog().own_tables().iter().any(|own| own == table)
+    })
     .collect();
     let classified: BTreeSet<String> = catalog()
         .tables()
