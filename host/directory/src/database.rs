@@ -142,7 +142,6 @@ impl Database {
             DatabaseUrl::Sqlite(file) => {
                 // Journal mode is kept in the file; whoever opens it first sets it.
                 sqlite_options(file)?.connect().await?;
-                let url = sqlite_options(file)?.to_url_lossy();
                 let options = options.after_connect(|connection, _| {
                     Box::pin(async move {
                         let busy = BUSY_TIMEOUT.as_millis();
@@ -151,19 +150,28 @@ impl Database {
                         Ok(())
                     })
                 });
-                let connect = AnyConnectOptions::from_url(&url)?;
-                (options.connect_with(connect).await?, Dialect::Sqlite)
+                (
+                    options.connect_with(any_sqlite_options(file)?).await?,
+                    Dialect::Sqlite,
+                )
             }
             DatabaseUrl::Postgres(url) => {
                 let pool = options.connect_with(url.parse::<AnyConnectOptions>()?).await?;
                 (pool, Dialect::Postgres)
             }
         };
+        let database = Self { pool, dialect };
         match dialect {
-            Dialect::Sqlite => SQLITE.run(&pool).await?,
-            Dialect::Postgres => POSTGRES.run(&pool).await?,
+            Dialect::Sqlite => {
+                // sqlx keeps others away on PostgreSQL alone; here a transaction around all does.
+                let mut transaction = database.begin().await?;
+                // Not `run`: the compiler cannot tell that its future is `Send`.
+                SQLITE.run_direct(None, &mut *transaction, false).await?;
+                transaction.commit().await?;
+            }
+            Dialect::Postgres => POSTGRES.run(&database.pool).await?,
         }
-        Ok(Self { pool, dialect })
+        Ok(database)
     }
 
     /// Begins a transaction that writes.
@@ -188,6 +196,27 @@ impl Database {
     }
 }
 
+/// Text as both databases take it: PostgreSQL has none with a zero byte in it. An id with one is
+/// then an id that nothing has.
+pub(crate) fn text(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// How a connection to a SQLite file is opened through the driver for either database.
+fn any_sqlite_options(file: &Path) -> Result<AnyConnectOptions, DirectoryError> {
+    let options = sqlite_options(file)?;
+    // sqlx takes a percent sign for the beginning of an escape, and does not escape it.
+    let escaped = options
+        .get_filename()
+        .to_str()
+        .map(|path| path.replace('%', "%25"));
+    let options = match escaped {
+        Some(path) => options.filename(path),
+        None => options,
+    };
+    Ok(AnyConnectOptions::from_url(&options.to_url_lossy())?)
+}
+
 /// How a connection to a SQLite file is opened.
 pub(crate) fn sqlite_options(file: &Path) -> Result<SqliteConnectOptions, DirectoryError> {
     let folder_error = |source| DirectoryError::Folder {
@@ -209,7 +238,43 @@ pub(crate) fn sqlite_options(file: &Path) -> Result<SqliteConnectOptions, Direct
 
 #[cfg(test)]
 mod tests {
+    use sqlx::Connection as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_busy_sqlite_may_be_asked_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(folder.path().join("exeat.db"));
+        let (writer, other) = (
+            Database::open(&url).await.unwrap(),
+            Database::open(&url).await.unwrap(),
+        );
+        let mut other = other.pool.acquire().await.unwrap();
+        other.execute("PRAGMA busy_timeout = 0").await.unwrap();
+        let insert = "INSERT INTO turns (tenant_id, served_at) VALUES (1, 1)";
+
+        let writing = writer.begin().await.unwrap();
+        let busy = DirectoryError::from(other.execute(insert).await.unwrap_err());
+        assert!(busy.is_transient(), "{busy:?}");
+        let busy = DirectoryError::from(other.begin_with("BEGIN IMMEDIATE").await.map(drop).unwrap_err());
+        assert!(busy.is_transient(), "{busy:?}");
+        writing.rollback().await.unwrap();
+        // It has no such tenant, and never will.
+        let wrong = DirectoryError::from(other.execute(insert).await.unwrap_err());
+        assert!(!wrong.is_transient(), "{wrong:?}");
+
+        // A transaction that began to read before another one wrote cannot go on to write.
+        let mut reading = other.begin().await.unwrap();
+        reading.execute("SELECT count(*) FROM turns").await.unwrap();
+        writer
+            .pool
+            .execute("INSERT INTO tenants (name, pseudonym_key, created_at) VALUES ('a', zeroblob(32), 1)")
+            .await
+            .unwrap();
+        let stale = DirectoryError::from(reading.execute(insert).await.unwrap_err());
+        assert!(stale.is_transient(), "{stale:?}");
+    }
 
     #[test]
     fn a_database_url_says_which_database_and_shows_no_password() {

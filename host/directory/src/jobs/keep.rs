@@ -2,6 +2,7 @@
 
 use super::{Job, JobState, select};
 use crate::audit::{self, AuditRecord};
+use crate::database::text;
 use crate::{Directory, DirectoryError, Tenant, now_us};
 
 /// What came of taking away the files of an export. The files themselves are the caller's to
@@ -90,7 +91,7 @@ impl Directory {
              AND (held_by IS NULL) <> ($3 IS NULL)",
         )
         .bind(tenant.id)
-        .bind(job_id)
+        .bind(text(job_id))
         .bind(held_by)
         .execute(&mut *transaction)
         .await?;
@@ -118,7 +119,7 @@ impl Directory {
             "SELECT job_id FROM jobs WHERE job_id = $1 AND attempt = $2
              AND (state = $3 OR (state = $4 AND purged_at IS NULL))",
         )
-        .bind(job_id)
+        .bind(text(job_id))
         .bind(attempt)
         .bind(JobState::Running.name())
         .bind(JobState::Completed.name())

@@ -22,6 +22,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use ulid::Ulid;
 
+use crate::database::text;
 use crate::{Directory, DirectoryError, Tenant};
 
 pub use keep::{Kept, Removal};
@@ -82,7 +83,7 @@ impl JobOrigin {
     }
 }
 
-/// An id for a new job: later ones sort after earlier ones.
+/// An id for a new job: one of a later millisecond sorts after those of an earlier one.
 pub fn new_job_id() -> String {
     format!("exp_{}", Ulid::new())
 }
@@ -205,9 +206,9 @@ fn select(condition: &str) -> sqlx::AssertSqlSafe<String> {
     sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM jobs j WHERE {condition}"))
 }
 
-/// Microseconds, as they stand in the database.
+/// Microseconds, as they stand in the database; few enough to be added to an instant.
 fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 2)
+    i64::try_from(duration.as_micros()).map_or(i64::MAX / 2, |us| us.min(i64::MAX / 2))
 }
 
 impl Directory {
@@ -218,7 +219,7 @@ impl Directory {
     pub async fn job(&self, tenant: &Tenant, job_id: &str) -> Result<Option<Job>, DirectoryError> {
         let row = sqlx::query(select("j.tenant_id = $1 AND j.job_id = $2"))
             .bind(tenant.id)
-            .bind(job_id)
+            .bind(text(job_id))
             .fetch_optional(&self.database.pool)
             .await?;
         row.as_ref().map(|row| from_row(row, tenant.clone())).transpose()

@@ -45,6 +45,15 @@ pub enum Heartbeat {
     Lost,
 }
 
+/// What came of trying to claim a job.
+enum Claim {
+    Job(Box<Job>),
+    /// None may start.
+    None,
+    /// The tenant whose turn it was has as many running as it may.
+    Overtaken,
+}
+
 /// How a running job goes back into the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Return {
@@ -143,6 +152,23 @@ impl Directory {
         lease: Duration,
         limits: QueueLimits,
     ) -> Result<Option<Job>, DirectoryError> {
+        loop {
+            let claim = self.try_claim(worker, lease, limits).await?;
+            match claim {
+                Claim::Job(job) => return Ok(Some(*job)),
+                Claim::None => return Ok(None),
+                // Somebody else took the last place of this tenant; another tenant may wait.
+                Claim::Overtaken => {}
+            }
+        }
+    }
+
+    async fn try_claim(
+        &self,
+        worker: &str,
+        lease: Duration,
+        limits: QueueLimits,
+    ) -> Result<Claim, DirectoryError> {
         let (now, skip_locked) = (self.database.dialect.now(), self.database.dialect.skip_locked());
         let mut transaction = self.database.begin().await?;
         let next = format!(
@@ -159,11 +185,15 @@ impl Directory {
             .bind(i64::from(limits.running_per_tenant))
             .fetch_optional(&mut *transaction)
             .await?;
-        let Some(next) = next else { return Ok(None) };
+        let Some(next) = next else {
+            return Ok(Claim::None);
+        };
         let (job_id, tenant_id): (String, i64) = (next.try_get(0)?, next.try_get(1)?);
-        // Whoever else starts a job of this tenant waits here, so that the count below is true.
+        // Whoever else starts a job of this tenant waits here, so that the count below is true. The
+        // instant is later than any other, also where the clock is coarse or was set back.
         let turn = format!(
-            "INSERT INTO turns (tenant_id, served_at) VALUES ($1, {now})
+            "INSERT INTO turns (tenant_id, served_at)
+             VALUES ($1, (SELECT CASE WHEN max(served_at) >= {now} THEN max(served_at) + 1 ELSE {now} END FROM turns))
              ON CONFLICT (tenant_id) DO UPDATE SET served_at = excluded.served_at"
         );
         sqlx::query(sqlx::AssertSqlSafe(turn))
@@ -177,7 +207,7 @@ impl Directory {
         .fetch_one(&mut *transaction)
         .await?;
         if running >= i64::from(limits.running_per_tenant) {
-            return Ok(None);
+            return Ok(Claim::Overtaken);
         }
         let start = format!(
             "UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = $2, rows_total = NULL,
@@ -198,7 +228,7 @@ impl Directory {
             .await?;
         transaction.commit().await?;
         let tenant = self.tenant_by_id(tenant_id).await?;
-        Ok(Some(from_row(&row, tenant)?))
+        Ok(Claim::Job(Box::new(from_row(&row, tenant)?)))
     }
 
     /// Renews the lease on a job and notes how far it is.

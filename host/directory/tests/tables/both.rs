@@ -103,7 +103,7 @@ impl TestDatabase {
     /// From now on nothing can be audited.
     pub(crate) async fn refuse_audit(&self) {
         self.sql(if self.is_postgres() {
-            "ALTER TABLE audit ADD CONSTRAINT full CHECK (FALSE) NOT VALID"
+            "ALTER TABLE audit ADD CONSTRAINT no_audit CHECK (FALSE) NOT VALID"
         } else {
             "CREATE TRIGGER no_audit BEFORE INSERT ON audit BEGIN SELECT raise(ABORT, 'full'); END"
         })

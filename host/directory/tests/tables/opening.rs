@@ -1,7 +1,7 @@
 //! Opening a database, alone and all at once.
 
 use exeat_directory::audit;
-use exeat_directory::jobs::{QueueLimits, new_job_id};
+use exeat_directory::jobs::{Kept, new_job_id};
 use exeat_directory::plugins::{Deletion, PluginState};
 use exeat_directory::{DatabaseUrl, Directory};
 use tokio::task::JoinSet;
@@ -52,7 +52,7 @@ async fn a_zero_byte_names_nothing(database: TestDatabase) {
     let cancelled = directory.cancel_job(&acme, &wrong, "token:ops", &audited).await;
     assert_eq!(cancelled.unwrap(), None);
     let held = directory.hold_files(&acme, &wrong, None, &audited).await;
-    assert_eq!(held.unwrap(), exeat_directory::jobs::Kept::NoFiles);
+    assert_eq!(held.unwrap(), Kept::NoFiles);
     assert!(!directory.owns_files(&wrong, 1).await.unwrap());
     assert!(!directory.revoke_token(&acme, &wrong).await.unwrap());
     for (name, version) in [(wrong.as_str(), "1.0.0"), ("mask", wrong.as_str())] {
@@ -84,10 +84,6 @@ async fn a_zero_byte_names_nothing(database: TestDatabase) {
     );
     assert!(directory.plugin_metrics(&acme, &wrong).await.unwrap().is_none());
     assert!(!directory.is_component_needed(&wrong).await.unwrap());
-    let claimed = directory
-        .claim_job("host\0", crate::both::LONG, QueueLimits::default())
-        .await;
-    assert!(claimed.unwrap().is_none());
 }
 
 /// A folder may have any name, also one that means something in a URL.

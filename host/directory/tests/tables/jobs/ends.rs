@@ -1,10 +1,10 @@
 //! How jobs end: once, with their audit record, or not at all.
 
 use exeat_directory::audit;
-use exeat_directory::jobs::{Heartbeat, Job, JobState, Priority};
+use exeat_directory::jobs::{Heartbeat, Job, JobState, NewJob, Priority};
 use exeat_directory::{Directory, DirectoryError, Tenant};
 
-use super::{AT_ONCE, DONE, MANIFEST, Office, complete, fail, of_job};
+use super::{AT_ONCE, DONE, LIMITS, MANIFEST, Office, complete, fail, new_job, of_job};
 use crate::both::{LONG, TestDatabase};
 
 on_both! {
@@ -16,6 +16,7 @@ on_both! {
     a_running_job_is_cancelled_when_its_worker_has_heard,
     a_job_that_has_ended_stays_as_it_is,
     a_reason_may_hold_whatever_a_plugin_says,
+    what_is_no_json_is_refused,
 }
 
 async fn a_completed_job_says_what_was_made(database: TestDatabase) {
@@ -244,4 +245,23 @@ async fn a_reason_may_hold_whatever_a_plugin_says(database: TestDatabase) {
     assert!(ended.unwrap());
     let error = office.job(&job).await.error.unwrap();
     assert_eq!(error, "no\u{fffd}, said 'it'; \u{1f} ü 🦀");
+}
+
+async fn what_is_no_json_is_refused(database: TestDatabase) {
+    let office = Office::new(database).await;
+    let wrong = NewJob {
+        request: "{".to_owned(),
+        ..new_job(Priority::Normal)
+    };
+    let queued = office.directory.queue_job(&office.acme, &wrong, LIMITS).await;
+    assert!(!queued.unwrap_err().is_transient());
+    let job = office.running(LONG).await;
+    let audited = of_job(audit::BULK_EXPORT, &job);
+    let publish = async { Ok::<_, DirectoryError>(()) };
+    let completed = office
+        .directory
+        .complete_job(&job, DONE, "nothing", &audited, publish)
+        .await;
+    assert!(completed.is_err());
+    assert_eq!(office.job(&job).await.state, JobState::Running);
 }

@@ -89,7 +89,7 @@ async fn no_job_is_claimed_twice_or_beyond_the_limit_and_every_one_is_claimed(da
     assert!(seen.most <= limits.running_per_tenant, "{} at once", seen.most);
 }
 
-/// As many jobs as may run, and as many claimers: nobody is sent away because somebody else was
+/// As many claimers as jobs may run: nobody is sent away because somebody else was
 /// quicker.
 async fn whoever_finds_work_gets_some(database: TestDatabase) {
     let office = Office::new(database).await;

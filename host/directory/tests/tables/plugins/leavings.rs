@@ -208,6 +208,11 @@ async fn limits_come_back_as_they_were_set(database: TestDatabase) {
     assert_eq!(get("mask").await, (Some(all.clone()), Some(own)));
     assert_eq!(get("drop").await, (Some(all.clone()), None));
     assert_eq!(get("").await, (Some(all), None));
+    let broken = house
+        .directory
+        .set_plugin_limits(&house.acme, "mask", Some("{"), &audited)
+        .await;
+    assert!(broken.is_err(), "it is no JSON");
     set("", None).await;
     set("mask", None).await;
     assert_eq!(get("mask").await, (None, None));
