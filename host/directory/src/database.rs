@@ -13,7 +13,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{Any, AnyPool, ConnectOptions as _, Executor as _, Transaction};
+use sqlx::{Any, AnyPool, ConnectOptions as _, Connection as _, Executor as _, Transaction};
 use thiserror::Error;
 
 use crate::DirectoryError;
@@ -22,6 +22,10 @@ use crate::DirectoryError;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections of one process for small rows.
 const MAX_CONNECTIONS: u32 = 8;
+/// Lets PostgreSQL notice within a minute that a machine is gone, and let go of the rows that it had
+/// locked: its workers may be the ones that hold up all others. The system's default is two hours.
+const KEEPALIVE: &str =
+    "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3";
 /// How long somebody waits for one of them.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -156,8 +160,17 @@ impl Database {
                 )
             }
             DatabaseUrl::Postgres(url) => {
-                let pool = options.connect_with(url.parse::<AnyConnectOptions>()?).await?;
-                (pool, Dialect::Postgres)
+                let connect = url.parse::<AnyConnectOptions>()?;
+                // A pool tries again for as long as anybody may wait, and then does not say why. Whoever
+                // opens a database hears it at once.
+                connect.connect().await?.close().await?;
+                let options = options.after_connect(|connection, _| {
+                    Box::pin(async move {
+                        connection.execute(KEEPALIVE).await?;
+                        Ok(())
+                    })
+                });
+                (options.connect_with(connect).await?, Dialect::Postgres)
             }
         };
         let database = Self { pool, dialect };
@@ -238,9 +251,23 @@ pub(crate) fn sqlite_options(file: &Path) -> Result<SqliteConnectOptions, Direct
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Connection as _;
+    use exeat_test_servers::postgres::PostgresCluster;
 
     use super::*;
+
+    #[tokio::test]
+    async fn postgres_notices_soon_that_a_machine_is_gone() {
+        let url = PostgresCluster::shared().create_database();
+        let database = Database::open(&DatabaseUrl::Postgres(url)).await.unwrap();
+        for (setting, expected) in [("idle", "30"), ("interval", "10"), ("count", "3")] {
+            let show = format!("SELECT current_setting('tcp_keepalives_{setting}')");
+            let found: String = sqlx::query_scalar(sqlx::AssertSqlSafe(show))
+                .fetch_one(&database.pool)
+                .await
+                .unwrap();
+            assert_eq!(found, expected, "{setting}");
+        }
+    }
 
     #[tokio::test]
     async fn a_busy_sqlite_may_be_asked_again() {

@@ -99,11 +99,13 @@ impl Directory {
         .bind(micros(job.retention))
         .execute(&mut *transaction)
         .await?;
+        // Before the commit: after it a worker may have the job already, and no failure may hide it.
+        let row = sqlx::query(select("j.job_id = $1"))
+            .bind(&job.job_id)
+            .fetch_one(&mut *transaction)
+            .await?;
         transaction.commit().await?;
-        let queued = self.job(tenant, &job.job_id).await?;
-        Ok(Queued::Waiting(Box::new(
-            queued.ok_or(DirectoryError::Corrupt("jobs.job_id"))?,
-        )))
+        Ok(Queued::Waiting(Box::new(from_row(&row, tenant.clone())?)))
     }
 
     /// Notes a job that this very process is about to run, with a lease on it.

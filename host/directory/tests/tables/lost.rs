@@ -1,5 +1,7 @@
 //! Connections that are lost, on PostgreSQL.
 
+use std::time::{Duration, Instant};
+
 use exeat_directory::audit;
 use exeat_directory::jobs::{
     Heartbeat, JobState, NewJob, Priority, Progress, QueueLimits, Queued, new_job_id,
@@ -76,8 +78,12 @@ async fn a_connection_lost_in_the_middle_is_transient_and_nothing_is_recorded() 
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_transient() {
+async fn a_server_that_is_not_there_is_named_at_once_and_transient() {
+    let asked = Instant::now();
     let gone = "postgres://postgres@127.0.0.1:1/exeat".parse().unwrap();
     let refused = Directory::open(&gone).await.unwrap_err();
     assert!(refused.is_transient(), "{refused:?}");
+    assert!(asked.elapsed() < Duration::from_secs(10));
+    let why = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(why.contains("refused"), "{why}");
 }

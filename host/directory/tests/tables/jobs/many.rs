@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use exeat_directory::audit;
 use exeat_directory::jobs::{JobState, Priority, QueueLimits, Queued, Return};
+use exeat_directory::plugins::Deletion;
 use exeat_directory::{Directory, Tenant};
 use tokio::task::JoinSet;
 
-use super::{AT_ONCE, Office, complete, fail, new_job, queue};
+use super::{AT_ONCE, LIMITS, Office, complete, fail, new_job, queue};
 use crate::both::{LONG, TestDatabase};
 
 on_both! {
@@ -20,6 +21,7 @@ on_both! {
     of_all_who_end_a_job_at_once_one_does,
     a_dead_job_is_recovered_by_one,
     a_cancellation_is_never_lost,
+    nobody_waits_for_somebody_who_waits_for_him,
 }
 
 const HANDLES: usize = 4;
@@ -241,6 +243,57 @@ async fn cancel(directory: &Directory, tenant: &Tenant, job_id: &str) -> Option<
         .cancel_job(tenant, job_id, "token:impatient", &audited)
         .await
         .unwrap()
+}
+
+/// Everything that takes locks, in every order: on PostgreSQL a deadlock would be an error.
+async fn nobody_waits_for_somebody_who_waits_for_him(database: TestDatabase) {
+    let office = Office::new(database).await;
+    let audited = crate::both::record(audit::PLUGIN_LIMITS_SET);
+    let mut busy = JoinSet::new();
+    for (number, directory) in handles(&office.database)
+        .await
+        .iter()
+        .cycle()
+        .take(12)
+        .enumerate()
+    {
+        let (directory, audited) = (directory.clone(), audited.clone());
+        let tenants = [office.acme.clone(), office.globex.clone()];
+        busy.spawn(async move {
+            for step in 0..24 {
+                let tenant = &tenants[(number + step) % 2];
+                match (number * 5 + step) % 8 {
+                    0 | 1 => drop(queue(&directory, tenant, Priority::Normal).await),
+                    2 => {
+                        let newest = directory.jobs(tenant, 3).await.unwrap();
+                        for job in newest {
+                            cancel(&directory, tenant, &job.job_id).await;
+                        }
+                    }
+                    3 => directory
+                        .set_plugin_limits(tenant, "mask", Some("{}"), &audited)
+                        .await
+                        .unwrap(),
+                    4 => {
+                        let deleted = directory.delete_plugin(tenant, "mask", "1.0.0", &audited).await;
+                        assert_eq!(deleted.unwrap(), Deletion::NotFound);
+                    }
+                    _ => {
+                        let claimed = directory.claim_job("host/1", LONG, LIMITS).await.unwrap();
+                        let Some(job) = claimed else { continue };
+                        let ended = match step % 3 {
+                            0 => complete(&directory, &job).await,
+                            1 => fail(&directory, &job).await,
+                            _ => directory.return_job(&job, AT_ONCE).await.unwrap(),
+                        };
+                        assert!(ended);
+                    }
+                }
+            }
+        });
+    }
+    busy.join_all().await;
+    assert!(office.directory.running_jobs().await.unwrap().is_empty());
 }
 
 /// Claims whatever there is and returns it, until told to stop.

@@ -16,7 +16,7 @@ on_both! {
     whatever_holders_do_a_job_has_one_of_them_and_ends_once,
 }
 
-const CASES: u32 = 48;
+const CASES: u32 = 96;
 
 /// What somebody does. Holders are numbered in the order in which they claimed.
 #[derive(Clone, Copy, Debug)]
