@@ -10,6 +10,7 @@ use tempfile::TempDir;
 pub struct House {
     folder: TempDir,
     binary: PathBuf,
+    env: Vec<(String, String)>,
 }
 
 /// A command that has run.
@@ -32,7 +33,15 @@ impl House {
         Self {
             folder: tempfile::tempdir().expect("a temporary folder"),
             binary: binary.into(),
+            env: Vec::new(),
         }
+    }
+
+    /// The same, with more variables in the environment of the binary.
+    #[must_use]
+    pub fn with_env(mut self, env: Vec<(String, String)>) -> Self {
+        self.env.extend(env);
+        self
     }
 
     /// One with a tenant `acme` of so many generated users.
@@ -62,6 +71,7 @@ impl House {
             .current_dir(self.folder.path())
             .env("EXEAT_DATA", self.data())
             .env("USER", "tester")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .args(args);
         command.stdin(Stdio::null());
         command
@@ -113,8 +123,16 @@ impl House {
     /// # Panics
     /// They are no JSON.
     pub fn audit(&self) -> Vec<serde_json::Value> {
+        self.audit_of("acme")
+    }
+
+    /// The audit records of a tenant, newest first.
+    ///
+    /// # Panics
+    /// They are no JSON.
+    pub fn audit_of(&self, tenant: &str) -> Vec<serde_json::Value> {
         let listed = self
-            .ok(&["audit", "list", "--tenant", "acme", "--limit", "1000"])
+            .ok(&["audit", "list", "--tenant", tenant, "--limit", "10000"])
             .stdout;
         listed
             .lines()

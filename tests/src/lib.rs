@@ -1,6 +1,7 @@
 //! What end-to-end tests share: a data folder, the binary, a server, a sandbox with hostile guests,
 //! and the secrets to look for.
 
+pub mod fleet;
 pub mod hostile;
 mod house;
 pub mod mutate;

@@ -58,7 +58,16 @@ impl Server {
     /// # Panics
     /// It does not.
     pub fn start(house: &House) -> Self {
+        Self::start_with(house, &[])
+    }
+
+    /// Starts a server with more arguments, and waits until it listens.
+    ///
+    /// # Panics
+    /// It does not.
+    pub fn start_with(house: &House, args: &[&str]) -> Self {
         let mut command = house.command(&["serve", "--listen", "127.0.0.1:0"]);
+        command.args(args);
         let mut child = command
             .stderr(Stdio::piped())
             .spawn()
@@ -93,6 +102,16 @@ impl Server {
     pub fn kill(mut self) {
         self.child.kill().expect("the server can be killed");
         self.child.wait().expect("the server ends");
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        crate::fleet::signal(self.child.id(), name);
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Kills the server while requests to it are under way; they get no answer.

@@ -206,6 +206,12 @@ const CODES: &[(&str, u16, &str, &str)] = &[
         "Files are kept for seven days, unless the request or the operator says less. The record of the export stays.",
     ),
     (
+        "wrong-tenant",
+        422,
+        "The source holds another tenant's users",
+        "The platform's database from which users are read holds those of one tenant, and its definition says of which.",
+    ),
+    (
         "invalid-duration",
         422,
         "The time is too long or too short",

@@ -61,6 +61,17 @@ impl Directory {
             .map(|platform| platform.definition().name())
     }
 
+    /// Whether a tenant's users can be read by this filter where they are read from.
+    ///
+    /// # Errors
+    /// The source lacks what the filter asks about, or holds the users of another tenant alone.
+    pub fn accept(&self, tenant: &Tenant, filter: &Filter) -> Result<(), SourceError> {
+        match &self.platform {
+            Some(platform) => platform.accept(tenant, filter),
+            None => Ok(()),
+        }
+    }
+
     /// Opens a consistent state of the tenant's users and counts those that the filter lets through.
     ///
     /// # Errors

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use exeat_directory::audit::{AuditRecord, BULK_EXPORT_REFUSED};
 use exeat_directory::jobs::{Job, NewJob, Queued, new_job_id};
-use exeat_directory::{Directory, Tenant, now_us};
+use exeat_directory::{Directory, SourceError, Tenant, now_us};
 use exeat_sandbox::compiler::Compiler;
 use exeat_sandbox::{CodeCache, PluginLimits, Sandbox, SandboxSetup};
 use exeat_vault::{ComponentStore, Vault};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{EngineError, RequestError};
+use crate::error::{EngineError, ExportFailure, RequestError};
 use crate::plugin_work::PluginWork;
 use crate::registry::{PluginRegistry, PluginSummary};
 use crate::request::ExportRequest;
@@ -184,7 +184,11 @@ impl Engine {
         request: &ExportRequest,
     ) -> Result<ExportSpec, EngineError> {
         let plugins = ResolvedPlugins::find(&self.plugins, tenant, request).await?;
-        Ok(ExportSpec::check(request, plugins, &self.directory)?)
+        let spec = ExportSpec::check(request, plugins, &self.directory)?;
+        self.directory
+            .accept(tenant, &spec.filter)
+            .map_err(source_error)?;
+        Ok(spec)
     }
 
     /// Queues a checked request for the server's workers. The plugins that it will use are those
@@ -244,6 +248,20 @@ impl Engine {
             self.settings.jobs.retention,
             "/retention_seconds",
         )
+    }
+}
+
+/// A source that cannot give what was asked for.
+fn source_error(error: SourceError) -> EngineError {
+    let detail = error.to_string();
+    match error {
+        SourceError::Unfilterable { key, .. } => {
+            RequestError::new("invalid-filter", format!("/filter/{key}"), detail).into()
+        }
+        SourceError::OtherTenant { .. } => RequestError::new("wrong-tenant", "", detail)
+            .hint("the source definition says whose users it holds: single_tenant")
+            .into(),
+        other => ExportFailure::from(other).into(),
     }
 }
 

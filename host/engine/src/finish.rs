@@ -58,6 +58,10 @@ impl Engine {
                 let deliver = async {
                     draft.deliver(target, &staged, json.as_bytes())?;
                     delivered.store(true, Ordering::Relaxed);
+                    if let Some(staging) = attempt.vault.url().as_folder() {
+                        // Now, because once the job is completed nobody looks for it any more.
+                        let _ = std::fs::remove_dir_all(staging);
+                    }
                     self.took(Step::ManifestWritten, job)
                 };
                 let completed = self

@@ -110,7 +110,8 @@ impl Pipeline {
         let Opened { gate, mut chain } = opened;
         let counted = snapshot.rows();
         progress.set_total(counted);
-        snapshot.read(gate.reads());
+        let reads = gate.reads().into_iter();
+        snapshot.read(reads.filter(|field| spec.can_read(field)).collect());
         let (shaped_to, shaped) = mpsc::channel(IN_FLIGHT);
         let (pieces_to, pieces) = mpsc::channel(IN_FLIGHT);
         let writer = match &spec.output {

@@ -113,6 +113,11 @@ impl ExportSpec {
         }
     }
 
+    /// Whether users have this field where they are read from.
+    pub(crate) fn can_read(&self, field: &Field) -> bool {
+        self.offered.iter().any(|column| column.spec.name == field.name)
+    }
+
     /// Every plugin, in order.
     pub(crate) fn plugins(&self) -> impl Iterator<Item = &ResolvedPlugin> {
         self.transforms.iter().chain(self.adapter())

@@ -1,6 +1,7 @@
 //! Users as they are read: nothing is stored, and a slow reader slows the cursor.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use exeat_directory::audit::{AuditRecord, STREAM, STREAM_BEGUN};
@@ -21,6 +22,9 @@ pub(crate) const MAX_STREAMS: usize = 32;
 
 /// The media type whose streams end with an error that is a line of its own, if they fail.
 const NDJSON_MEDIA_TYPE: &str = "application/x-ndjson";
+
+/// How long the last line of a stream that failed has to be sent.
+const LAST_LINE: Duration = Duration::from_millis(500);
 
 /// Chunks that may wait for a slow reader.
 const IN_FLIGHT: usize = 4;
@@ -174,6 +178,8 @@ impl Ending {
             if self.media_type == NDJSON_MEDIA_TYPE {
                 let last = serde_json::json!({"error": {"code": failure.code(), "complete": false}});
                 let _ = chunks.send(Ok(format!("{last}\n").into())).await;
+                // A connection is cut off with all that was not sent yet: give this line a moment.
+                tokio::time::sleep(LAST_LINE).await;
             }
             // A reader that has gone needs no error.
             let _ = chunks.send(Err(failure)).await;

@@ -195,8 +195,8 @@ impl HttpService for TellingClient {
         let is_metadata = request.uri().host() == Some(METADATA_HOST);
         let response = self.0.execute(request).await?;
         let status = response.status().as_u16();
-        // The library acts on the three others.
-        if status < 400 || matches!(status, 409 | 412 | 416) || is_metadata {
+        // The library acts on these two, and on what it hears from the machine about credentials.
+        if status < 400 || matches!(status, 409 | 412) || is_metadata {
             return Ok(response);
         }
         let (head, body) = response.into_parts();

@@ -127,9 +127,15 @@ fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn 
 }
 
 fn explain(error: &object_store::Error) -> (StoreFault, String) {
+    if chain(error).any(|cause| cause.to_string().contains(METADATA_HOST)) {
+        return (
+            StoreFault::Refused,
+            "no credentials are set, and the machine has none of its own".to_owned(),
+        );
+    }
     for cause in chain(error) {
         if let Some(http) = cause.downcast_ref::<HttpError>() {
-            return explain_http(error, http);
+            return explain_http(http);
         }
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
             return (fault_of_kind(io.kind()), io.to_string());
@@ -147,11 +153,16 @@ fn explain(error: &object_store::Error) -> (StoreFault, String) {
         object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
             (StoreFault::Refused, "the store refuses access".to_owned())
         }
+        // Their innermost reason would be the body of an answer.
+        object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. } => (
+            StoreFault::Other,
+            "somebody else is writing the same object".to_owned(),
+        ),
         _ => (StoreFault::Other, innermost(error)),
     }
 }
 
-fn explain_http(error: &object_store::Error, http: &HttpError) -> (StoreFault, String) {
+fn explain_http(http: &HttpError) -> (StoreFault, String) {
     if let Some(answered) = http.source().and_then(|source| source.downcast_ref::<Answered>()) {
         let fault = answered
             .code
@@ -159,12 +170,6 @@ fn explain_http(error: &object_store::Error, http: &HttpError) -> (StoreFault, S
             .and_then(fault_of_code)
             .unwrap_or_else(|| fault_of_status(answered.status));
         return (fault, answered.to_string());
-    }
-    if chain(error).any(|cause| cause.to_string().contains(METADATA_HOST)) {
-        return (
-            StoreFault::Refused,
-            "no credentials are set, and the machine has none of its own".to_owned(),
-        );
     }
     match http.kind() {
         HttpErrorKind::Timeout => (
@@ -247,6 +252,25 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn a_machine_without_credentials_is_told_so_and_no_answer_is_quoted() {
+        let text = format!("Error performing PUT http://{METADATA_HOST}/latest/api/token: 403: hunter2");
+        let error = failed("the export cannot be stored")(object_store::Error::Generic {
+            store: "S3",
+            source: text.into(),
+        });
+        assert_eq!(error.fault(), StoreFault::Refused);
+        assert_eq!(
+            error.to_string(),
+            "the export cannot be stored: no credentials are set, and the machine has none of its own"
+        );
+        let error = failed("the export cannot be stored")(object_store::Error::AlreadyExists {
+            path: String::new(),
+            source: "409 Conflict: hunter2".into(),
+        });
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
     }
 
     #[test]

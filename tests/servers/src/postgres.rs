@@ -174,18 +174,30 @@ impl PostgresCluster {
     /// # Panics
     /// The server refused.
     pub fn sql(&self, sql: &str) -> String {
-        let output = run(Command::new(self.programs.join("psql"))
-            .args([
-                "--no-psqlrc",
-                "--quiet",
-                "--tuples-only",
-                "--no-align",
-                "--set=ON_ERROR_STOP=1",
-            ])
-            .args(["--username=postgres", "--dbname=postgres", "--host=127.0.0.1"])
-            .arg(format!("--port={}", self.port))
-            .args(["--command", sql]));
+        self.sql_in(&self.url(), sql)
+    }
+
+    /// The same in a database that [`PostgresCluster::create_database`] made, by its URL.
+    ///
+    /// # Panics
+    /// The server refused.
+    pub fn sql_in(&self, url: &str, sql: &str) -> String {
+        let output = run(self.psql(url).args(["--command", sql]));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// `psql` on a database, for what takes long: the caller adds what it is to do.
+    pub fn psql(&self, url: &str) -> Command {
+        let mut psql = Command::new(self.programs.join("psql"));
+        psql.args([
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "--set=ON_ERROR_STOP=1",
+        ])
+        .arg(format!("--dbname={url}"));
+        psql
     }
 
     fn url_of(&self, database: &str) -> String {

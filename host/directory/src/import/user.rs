@@ -257,6 +257,15 @@ fn identities(members: &mut Members, foreign_id: &str) -> Result<Option<Vec<Iden
         .map(Some)
 }
 
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(members) => members.values().any(has_nul),
+        _ => false,
+    }
+}
+
 /// Members not yet taken, under our names.
 struct Members(Map<String, Value>);
 
@@ -268,6 +277,10 @@ impl Members {
                 continue;
             }
             let renamed = canonical(&name).to_owned();
+            // PostgreSQL has no such text. Inside JSON, where it is written \u0000, it may stay.
+            if !matches!(&*renamed, "custom_attributes" | "app_metadata") && has_nul(&value) {
+                return Err(Refusal::field(&name, "the text has the character U+0000"));
+            }
             if ours.insert(renamed, value).is_some() {
                 return Err(Refusal::field(&name, "it is given twice, under two names"));
             }
@@ -377,6 +390,8 @@ mod tests {
             (json!({"user_id": id, "created_at": "yesterday"}), "created_at"),
             (json!({"user_id": id, "state": "alive"}), "state"),
             (json!({"user_id": id, "groups": "A,B"}), "groups"),
+            (json!({"user_id": id, "name": "a\u{0}b"}), "name"),
+            (json!({"user_id": id, "groups": ["a\u{0}b"]}), "groups"),
             (
                 json!({"user_id": id, "custom_attributes": []}),
                 "custom_attributes",

@@ -55,6 +55,15 @@ impl PostgresUsers {
         &self.definition
     }
 
+    /// Whether a tenant's users can be read from here, by this filter. Asks no database.
+    ///
+    /// # Errors
+    /// The filter asks about something that the definition lacks, or the database holds the users of
+    /// another tenant alone.
+    pub fn accept(&self, tenant: &Tenant, filter: &Filter) -> Result<(), SourceError> {
+        statements::Statements::new(&self.definition, tenant, filter).map(drop)
+    }
+
     /// Opens a consistent state of the tenant's users and counts those that the filter lets through.
     /// Fields that the definition lacks are refused when they are read.
     ///

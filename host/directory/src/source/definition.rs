@@ -38,6 +38,9 @@ pub struct SourceDefinition {
     pub(crate) identities: Option<Identities>,
 }
 
+/// Name of a side in the file, the side, and its other fragments with their names.
+pub(crate) type NamedSide<'d> = (&'static str, &'d Side, Vec<(&'static str, &'d str)>);
+
 /// A definition was refused, before any database was asked.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("{place}: {reason}")]
@@ -195,7 +198,7 @@ impl SourceDefinition {
     }
 
     /// What hangs on users: name in the file, and its fragments beside those of [`Side`].
-    pub(crate) fn sides(&self) -> Vec<(&'static str, &Side, Vec<(&'static str, &str)>)> {
+    pub(crate) fn sides(&self) -> Vec<NamedSide<'_>> {
         let mut sides = Vec::new();
         if let Some(groups) = &self.groups {
             sides.push(("groups", &groups.side, vec![("name", groups.name.as_str())]));
