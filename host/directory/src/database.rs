@@ -175,6 +175,8 @@ impl Database {
         };
         let database = Self { pool, dialect };
         match dialect {
+            // Nothing to write: nobody who writes is in the way.
+            Dialect::Sqlite if is_up_to_date(&database.pool).await => SQLITE.run(&database.pool).await?,
             Dialect::Sqlite => {
                 // sqlx keeps others away on PostgreSQL alone; here a transaction around all does.
                 let mut transaction = database.begin().await?;
@@ -207,6 +209,16 @@ impl Database {
         }
         Ok(transaction)
     }
+}
+
+/// Whether every migration of SQLite's was run.
+async fn is_up_to_date(pool: &AnyPool) -> bool {
+    let newest = SQLITE.iter().map(|migration| migration.version).max();
+    let run: Result<Option<i64>, _> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
+        .fetch_one(pool)
+        .await;
+    // In a fresh file there is no such table.
+    run.is_ok_and(|run| run >= newest)
 }
 
 /// Text as both databases take it: PostgreSQL has none with a zero byte in it. An id with one is

@@ -1,4 +1,5 @@
 //! What the directory promises of its small tables, on every database that it can be.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 #[macro_use]
 mod both;

@@ -1,9 +1,12 @@
 //! Opening a database, alone and all at once.
 
+use std::time::{Duration, Instant};
+
 use exeat_directory::audit;
 use exeat_directory::jobs::{Kept, new_job_id};
 use exeat_directory::plugins::{Deletion, PluginState};
 use exeat_directory::{DatabaseUrl, Directory};
+use sqlx::Connection as _;
 use tokio::task::JoinSet;
 
 use crate::both::{TestDatabase, record};
@@ -84,6 +87,19 @@ async fn a_zero_byte_names_nothing(database: TestDatabase) {
     );
     assert!(directory.plugin_metrics(&acme, &wrong).await.unwrap().is_none());
     assert!(!directory.is_component_needed(&wrong).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_sqlite_file_that_somebody_writes_to_can_be_opened() {
+    let database = TestDatabase::sqlite();
+    database.open().await.close().await;
+    let mut writer = database.sqlite_connection().await;
+    let writing = writer.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let asked = Instant::now();
+    let directory = database.open().await;
+    assert!(directory.tenant_names().await.unwrap().is_empty());
+    assert!(asked.elapsed() < Duration::from_secs(10));
+    writing.rollback().await.unwrap();
 }
 
 /// A folder may have any name, also one that means something in a URL.

@@ -97,7 +97,7 @@ async fn files_that_are_held_neither_expire_nor_go(database: TestDatabase) {
     assert_eq!(elsewhere.unwrap(), Kept::NoFiles, "it is another tenant's");
 
     assert_eq!(hold(&office, &job, None).await, Kept::Recorded);
-    assert_eq!(expired(&office, 10).await, [job.job_id.clone()]);
+    assert_eq!(expired(&office, 10).await, std::slice::from_ref(&job.job_id));
     assert_eq!(remove(&office, &job).await, Removal::Removed);
     assert_eq!(
         office.audited().await.len(),

@@ -27,7 +27,10 @@ async fn a_lease_that_ran_out_makes_a_job_abandoned_and_a_renewed_one_does_not(d
     let renewed = office.directory.renew_lease(&late, LONG, DONE).await;
     assert_eq!(renewed.unwrap(), Heartbeat::Ours);
     tokio::time::sleep(Duration::from_millis(5)).await;
-    assert_eq!(office.abandoned(2 * LONG).await, [lost.job_id.clone()]);
+    assert_eq!(
+        office.abandoned(2 * LONG).await,
+        std::slice::from_ref(&lost.job_id)
+    );
     let renewed = office.directory.renew_lease(&held, Duration::ZERO, DONE).await;
     assert_eq!(renewed.unwrap(), Heartbeat::Ours);
     tokio::time::sleep(Duration::from_millis(5)).await;
