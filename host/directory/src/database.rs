@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable as _};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
@@ -145,7 +146,7 @@ impl Database {
         let (pool, dialect) = match url {
             DatabaseUrl::Sqlite(file) => {
                 // Journal mode is kept in the file; whoever opens it first sets it.
-                sqlite_options(file)?.connect().await?;
+                set_journal_mode(file).await?;
                 let options = options.after_connect(|connection, _| {
                     Box::pin(async move {
                         let busy = BUSY_TIMEOUT.as_millis();
@@ -209,6 +210,18 @@ impl Database {
         }
         Ok(transaction)
     }
+}
+
+/// Makes a file that is missing. SQLite waits for nobody who does the same at the same time.
+async fn set_journal_mode(file: &Path) -> Result<(), DirectoryError> {
+    let connect = async || Ok(sqlite_options(file)?.connect().await.map(drop)?);
+    let again = ExponentialBuilder::default()
+        .with_jitter()
+        .with_min_delay(Duration::from_millis(5))
+        .with_max_delay(Duration::from_millis(100))
+        .without_max_times()
+        .with_total_delay(Some(BUSY_TIMEOUT));
+    connect.retry(again).when(DirectoryError::is_transient).await
 }
 
 /// Whether every migration of SQLite's was run.
