@@ -206,6 +206,12 @@ const CODES: &[(&str, u16, &str, &str)] = &[
         "Files are kept for seven days, unless the request or the operator says less. The record of the export stays.",
     ),
     (
+        "wrong-source",
+        422,
+        "Users are read from somewhere else",
+        "The request names a source of users (exeat, or a platform's definition), and it is not the one from which they are read here.",
+    ),
+    (
         "wrong-tenant",
         422,
         "The source holds another tenant's users",
@@ -220,7 +226,7 @@ const CODES: &[(&str, u16, &str, &str)] = &[
     (
         "unavailable",
         503,
-        "The server cannot reach its database",
+        "The server cannot reach its database or its store",
         "Nothing was done. Try again in a moment, as Retry-After says.",
     ),
     (
@@ -352,6 +358,11 @@ impl From<EngineError> for Problem {
             EngineError::Export(ExportFailure::Plugin(failure)) => {
                 Self::new("plugin-failed", exeat_gate::redact_text(&failure.to_string()))
             }
+            EngineError::Export(failure) if failure.is_transient() && !matches!(failure, ExportFailure::Busy) => {
+                tracing::warn!(error = %exeat_gate::redact_text(&failure.to_string()), "a request failed for now");
+                Self::new("unavailable", "the database or the store cannot be reached")
+            }
+            EngineError::Vault(error) => error.into(),
             EngineError::Export(busy @ ExportFailure::Busy) => Self::new("busy", busy.to_string()),
             EngineError::Directory(error) => error.into(),
             other => Self::internal(&other),
@@ -373,6 +384,10 @@ impl From<exeat_vault::VaultError> for Problem {
     fn from(error: exeat_vault::VaultError) -> Self {
         match error {
             exeat_vault::VaultError::Name(_) => Self::new("not-found", "there is no such file"),
+            passing if passing.is_transient() => {
+                tracing::warn!(error = %passing, "the store cannot be reached");
+                Self::new("unavailable", "the store cannot be reached")
+            }
             other => Self::internal(&other),
         }
     }

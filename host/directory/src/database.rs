@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable as _};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{Any, AnyPool, ConnectOptions as _, Executor as _, Transaction};
+use sqlx::{Any, AnyPool, ConnectOptions as _, Connection as _, Executor as _, Transaction};
 use thiserror::Error;
 
 use crate::DirectoryError;
@@ -22,6 +23,10 @@ use crate::DirectoryError;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections of one process for small rows.
 const MAX_CONNECTIONS: u32 = 8;
+/// Lets PostgreSQL notice within a minute that a machine is gone, and let go of the rows that it had
+/// locked: its workers may be the ones that hold up all others. The system's default is two hours.
+const KEEPALIVE: &str =
+    "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3";
 /// How long somebody waits for one of them.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -141,8 +146,7 @@ impl Database {
         let (pool, dialect) = match url {
             DatabaseUrl::Sqlite(file) => {
                 // Journal mode is kept in the file; whoever opens it first sets it.
-                sqlite_options(file)?.connect().await?;
-                let url = sqlite_options(file)?.to_url_lossy();
+                set_journal_mode(file).await?;
                 let options = options.after_connect(|connection, _| {
                     Box::pin(async move {
                         let busy = BUSY_TIMEOUT.as_millis();
@@ -151,19 +155,39 @@ impl Database {
                         Ok(())
                     })
                 });
-                let connect = AnyConnectOptions::from_url(&url)?;
-                (options.connect_with(connect).await?, Dialect::Sqlite)
+                (
+                    options.connect_with(any_sqlite_options(file)?).await?,
+                    Dialect::Sqlite,
+                )
             }
             DatabaseUrl::Postgres(url) => {
-                let pool = options.connect_with(url.parse::<AnyConnectOptions>()?).await?;
-                (pool, Dialect::Postgres)
+                let connect = url.parse::<AnyConnectOptions>()?;
+                // A pool tries again for as long as anybody may wait, and then does not say why. Whoever
+                // opens a database hears it at once.
+                connect.connect().await?.close().await?;
+                let options = options.after_connect(|connection, _| {
+                    Box::pin(async move {
+                        connection.execute(KEEPALIVE).await?;
+                        Ok(())
+                    })
+                });
+                (options.connect_with(connect).await?, Dialect::Postgres)
             }
         };
+        let database = Self { pool, dialect };
         match dialect {
-            Dialect::Sqlite => SQLITE.run(&pool).await?,
-            Dialect::Postgres => POSTGRES.run(&pool).await?,
+            // Nothing to write: nobody who writes is in the way.
+            Dialect::Sqlite if is_up_to_date(&database.pool).await => SQLITE.run(&database.pool).await?,
+            Dialect::Sqlite => {
+                // sqlx keeps others away on PostgreSQL alone; here a transaction around all does.
+                let mut transaction = database.begin().await?;
+                // Not `run`: the compiler cannot tell that its future is `Send`.
+                SQLITE.run_direct(None, &mut *transaction, false).await?;
+                transaction.commit().await?;
+            }
+            Dialect::Postgres => POSTGRES.run(&database.pool).await?,
         }
-        Ok(Self { pool, dialect })
+        Ok(database)
     }
 
     /// Begins a transaction that writes.
@@ -188,6 +212,49 @@ impl Database {
     }
 }
 
+/// Makes a file that is missing. SQLite waits for nobody who does the same at the same time.
+async fn set_journal_mode(file: &Path) -> Result<(), DirectoryError> {
+    let connect = async || Ok(sqlite_options(file)?.connect().await.map(drop)?);
+    let again = ExponentialBuilder::default()
+        .with_jitter()
+        .with_min_delay(Duration::from_millis(5))
+        .with_max_delay(Duration::from_millis(100))
+        .without_max_times()
+        .with_total_delay(Some(BUSY_TIMEOUT));
+    connect.retry(again).when(DirectoryError::is_transient).await
+}
+
+/// Whether every migration of SQLite's was run.
+async fn is_up_to_date(pool: &AnyPool) -> bool {
+    let newest = SQLITE.iter().map(|migration| migration.version).max();
+    let run: Result<Option<i64>, _> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
+        .fetch_one(pool)
+        .await;
+    // In a fresh file there is no such table.
+    run.is_ok_and(|run| run >= newest)
+}
+
+/// Text as both databases take it: PostgreSQL has none with a zero byte in it. An id with one is
+/// then an id that nothing has.
+pub(crate) fn text(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// How a connection to a SQLite file is opened through the driver for either database.
+fn any_sqlite_options(file: &Path) -> Result<AnyConnectOptions, DirectoryError> {
+    let options = sqlite_options(file)?;
+    // sqlx takes a percent sign for the beginning of an escape, and does not escape it.
+    let escaped = options
+        .get_filename()
+        .to_str()
+        .map(|path| path.replace('%', "%25"));
+    let options = match escaped {
+        Some(path) => options.filename(path),
+        None => options,
+    };
+    Ok(AnyConnectOptions::from_url(&options.to_url_lossy())?)
+}
+
 /// How a connection to a SQLite file is opened.
 pub(crate) fn sqlite_options(file: &Path) -> Result<SqliteConnectOptions, DirectoryError> {
     let folder_error = |source| DirectoryError::Folder {
@@ -209,7 +276,57 @@ pub(crate) fn sqlite_options(file: &Path) -> Result<SqliteConnectOptions, Direct
 
 #[cfg(test)]
 mod tests {
+    use exeat_test_servers::postgres::PostgresCluster;
+
     use super::*;
+
+    #[tokio::test]
+    async fn postgres_notices_soon_that_a_machine_is_gone() {
+        let url = PostgresCluster::shared().create_database();
+        let database = Database::open(&DatabaseUrl::Postgres(url)).await.unwrap();
+        for (setting, expected) in [("idle", "30"), ("interval", "10"), ("count", "3")] {
+            let show = format!("SELECT current_setting('tcp_keepalives_{setting}')");
+            let found: String = sqlx::query_scalar(sqlx::AssertSqlSafe(show))
+                .fetch_one(&database.pool)
+                .await
+                .unwrap();
+            assert_eq!(found, expected, "{setting}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_busy_sqlite_may_be_asked_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(folder.path().join("exeat.db"));
+        let (writer, other) = (
+            Database::open(&url).await.unwrap(),
+            Database::open(&url).await.unwrap(),
+        );
+        let mut other = other.pool.acquire().await.unwrap();
+        other.execute("PRAGMA busy_timeout = 0").await.unwrap();
+        let insert = "INSERT INTO turns (tenant_id, served_at) VALUES (1, 1)";
+
+        let writing = writer.begin().await.unwrap();
+        let busy = DirectoryError::from(other.execute(insert).await.unwrap_err());
+        assert!(busy.is_transient(), "{busy:?}");
+        let busy = DirectoryError::from(other.begin_with("BEGIN IMMEDIATE").await.map(drop).unwrap_err());
+        assert!(busy.is_transient(), "{busy:?}");
+        writing.rollback().await.unwrap();
+        // It has no such tenant, and never will.
+        let wrong = DirectoryError::from(other.execute(insert).await.unwrap_err());
+        assert!(!wrong.is_transient(), "{wrong:?}");
+
+        // A transaction that began to read before another one wrote cannot go on to write.
+        let mut reading = other.begin().await.unwrap();
+        reading.execute("SELECT count(*) FROM turns").await.unwrap();
+        writer
+            .pool
+            .execute("INSERT INTO tenants (name, pseudonym_key, created_at) VALUES ('a', zeroblob(32), 1)")
+            .await
+            .unwrap();
+        let stale = DirectoryError::from(reading.execute(insert).await.unwrap_err());
+        assert!(stale.is_transient(), "{stale:?}");
+    }
 
     #[test]
     fn a_database_url_says_which_database_and_shows_no_password() {

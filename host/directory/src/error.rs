@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use sqlx::migrate::MigrateError;
 use thiserror::Error;
 
 /// The directory cannot do what it was asked. Messages never quote a user's values.
@@ -21,7 +22,7 @@ pub enum DirectoryError {
     Database(#[from] sqlx::Error),
     /// The database cannot be brought up to date.
     #[error("the database cannot be brought up to date")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(#[from] MigrateError),
     /// SQLite refused a statement that is stepped directly.
     #[error("the database refused: {0}")]
     Sqlite(#[from] crate::sqlite::SqliteError),
@@ -54,6 +55,9 @@ impl DirectoryError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Database(error) => crate::postgres::is_transient(error),
+            Self::Migration(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+                crate::postgres::is_transient(error)
+            }
             Self::Sqlite(error) => error.is_busy(),
             Self::Postgres(error) => error.is_transient(),
             _ => false,

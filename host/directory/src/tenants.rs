@@ -2,6 +2,7 @@
 
 use sqlx::Row as _;
 
+use crate::database::text;
 use crate::{Directory, DirectoryError, now_us};
 
 /// A tenant.
@@ -51,7 +52,7 @@ impl Directory {
 
     async fn find_tenant(&self, name: &str) -> Result<Option<Tenant>, DirectoryError> {
         let row = sqlx::query("SELECT tenant_id, name, pseudonym_key FROM tenants WHERE name = $1")
-            .bind(name)
+            .bind(text(name))
             .fetch_optional(&self.database.pool)
             .await?;
         row.as_ref().map(from_row).transpose()

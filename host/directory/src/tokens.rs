@@ -10,6 +10,7 @@ use sqlx::Row as _;
 use thiserror::Error;
 use ulid::Ulid;
 
+use crate::database::text;
 use crate::{Directory, DirectoryError, Tenant, format_timestamp, now_us};
 
 /// What a token starts with, so that people and scanners know one when they see it.
@@ -202,7 +203,7 @@ impl Directory {
     pub async fn tokens(&self, tenant: &Tenant) -> Result<Vec<TokenEntry>, DirectoryError> {
         let rows = sqlx::query(
             "SELECT token_id, name, scopes, created_at, expires_at, last_used_at, revoked_at FROM api_tokens
-             WHERE tenant_id = $1 ORDER BY token_id",
+             WHERE tenant_id = $1 ORDER BY created_at, token_id",
         )
         .bind(tenant.id)
         .fetch_all(&self.database.pool)
@@ -234,7 +235,7 @@ impl Directory {
             "UPDATE api_tokens SET revoked_at = $3 WHERE tenant_id = $1 AND token_id = $2 AND revoked_at IS NULL",
         )
         .bind(tenant.id)
-        .bind(token_id)
+        .bind(text(token_id))
         .bind(now_us())
         .execute(&self.database.pool)
         .await?;

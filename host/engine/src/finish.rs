@@ -70,14 +70,18 @@ impl Engine {
                     .await;
                 match completed {
                     Ok(recorded) => recorded,
-                    Err(_) if delivered.load(Ordering::Relaxed) && self.is_recorded(job).await => true,
-                    Err(failure) => {
-                        // What nobody recorded must not be visible.
-                        if delivered.load(Ordering::Relaxed) {
+                    Err(failure) if !delivered.load(Ordering::Relaxed) => return Err(failure),
+                    Err(failure) => match self.patiently(|| self.is_completed_by(job).boxed()).await {
+                        // The answer to the commit was lost, and nothing else.
+                        Ok(true) => true,
+                        Ok(false) => {
+                            // What nobody recorded must not be visible.
                             target.retract(&manifest.files);
+                            return Err(failure);
                         }
-                        return Err(failure);
-                    }
+                        // Nobody knows: whoever finds the manifest completes the job.
+                        Err(error) => return Err(ExportFailure::Unrecorded(error)),
+                    },
                 }
             }
         };
@@ -118,12 +122,6 @@ impl Engine {
         Ok(now.is_some_and(|now| now.state == JobState::Completed && now.attempt == job.attempt))
     }
 
-    async fn is_recorded(&self, job: &Job) -> bool {
-        self.patiently(|| self.is_completed_by(job).boxed())
-            .await
-            .unwrap_or(false)
-    }
-
     /// Records how an attempt ended that made no export, and hands the reason back. Where the
     /// directory cannot be reached, the lease runs out, and somebody else records it.
     pub(crate) async fn end(&self, attempt: &Attempt<'_>, failure: ExportFailure) -> ExportFailure {
@@ -131,7 +129,7 @@ impl Engine {
         let recorded = match self.verdict(job, &failure) {
             Verdict::LetGo => Ok(true),
             Verdict::Return(how) => {
-                self.patiently(|| self.directory.return_job(job, how).boxed())
+                self.patiently(|| self.return_or_cancel(job, how, attempt).boxed())
                     .await
             }
             Verdict::End(state) => {
@@ -144,6 +142,25 @@ impl Engine {
             tracing::error!(job = job.job_id, %error, "the end of an attempt could not be recorded");
         }
         failure
+    }
+
+    /// Puts the job back into the queue, unless somebody wants it cancelled meanwhile.
+    async fn return_or_cancel(
+        &self,
+        job: &Job,
+        how: Return,
+        attempt: &Attempt<'_>,
+    ) -> Result<bool, DirectoryError> {
+        if self.directory.return_job(job, how).await? {
+            return Ok(true);
+        }
+        let rows_done = attempt.progress.counts().rows_done;
+        let now = self.directory.job(&job.tenant, &job.job_id).await?;
+        if now.is_none_or(|now| now.cancel_requested_by.is_none()) {
+            return Ok(false);
+        }
+        self.record_end(job, JobState::Cancelled, &ExportFailure::Cancelled, rows_done)
+            .await
     }
 
     fn verdict(&self, job: &Job, failure: &ExportFailure) -> Verdict {

@@ -5,6 +5,7 @@ use exeat_directory::audit::{
 };
 use exeat_directory::jobs::{Job, JobState, Kept, Removal};
 use exeat_directory::{Tenant, format_timestamp};
+use exeat_vault::Attempt;
 use futures::TryStreamExt as _;
 
 use crate::engine::Engine;
@@ -45,10 +46,12 @@ impl Engine {
     }
 
     /// Removes the files of attempts that no running job and no completed export owns: those of
-    /// dead workers, of stale ones, and of exports that were purged while the vault refused.
+    /// dead workers, of stale ones, and of exports that were purged while the vault refused. What
+    /// belongs to a job that the directory has never heard of is another installation's, and stays.
     ///
     /// # Errors
-    /// The directory or the vault refused.
+    /// The directory refused, or the vault cannot be listed. What cannot be removed is logged, and
+    /// left to the next sweep.
     pub async fn sweep(&self) -> Result<Swept, EngineError> {
         let mut swept = Swept {
             purged: self.purge().await?,
@@ -57,16 +60,23 @@ impl Engine {
         self.vault.sweep_checks().await?;
         let mut attempts = self.vault.attempts();
         while let Some(attempt) = attempts.try_next().await? {
-            if !self
-                .directory
-                .owns_files(&attempt.job_id, attempt.attempt)
-                .await?
-            {
-                self.vault.remove_attempt(&attempt).await?;
-                swept.orphans += 1;
+            if !self.is_orphan(&attempt).await? {
+                continue;
+            }
+            match self.vault.remove_attempt(&attempt).await {
+                Ok(_) => swept.orphans += 1,
+                Err(error) => tracing::warn!(%attempt, %error, "an attempt cannot be removed"),
             }
         }
         Ok(swept)
+    }
+
+    async fn is_orphan(&self, attempt: &Attempt) -> Result<bool, EngineError> {
+        let owned = self
+            .directory
+            .owns_files(&attempt.job_id, attempt.attempt)
+            .await?;
+        Ok(!owned && self.directory.knows_job(&attempt.job_id).await?)
     }
 
     /// Cancels an export: at once if it waits, within two seconds if it runs.
@@ -166,12 +176,16 @@ fn no_such_export() -> RequestError {
 }
 
 fn no_files(job: &Job) -> RequestError {
-    let detail = match job.purged_at {
-        Some(at) => format!(
+    if let Some(at) = job.purged_at {
+        let detail = format!(
             "the files of this export were removed at {}",
             format_timestamp(at)
-        ),
-        None => format!("the export is {} and has no files", job.state.name()),
+        );
+        return RequestError::new("no-files", "", detail);
+    }
+    let detail = match job.state {
+        JobState::Completed => "a command wrote this export to a path of its user's".to_owned(),
+        state => format!("the export is {} and has no files", state.name()),
     };
-    RequestError::new("no-files", "", detail)
+    RequestError::new("not-ready", "", detail)
 }

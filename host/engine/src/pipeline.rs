@@ -187,10 +187,18 @@ fn shape(
         read: 0,
         evidence: gate.empty_evidence(),
     };
-    while let Some(raw) = snapshot.next_blocking() {
-        if cancel.is_cancelled() {
-            return Err(ExportFailure::Cancelled.into());
-        }
+    let runtime = tokio::runtime::Handle::current();
+    // A database that does not answer must not keep what this stage holds.
+    let mut next = || {
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => Err(ExportFailure::Cancelled),
+                raw = snapshot.next() => Ok(raw),
+            }
+        })
+    };
+    while let Some(raw) = next()? {
         let released = gate.release(raw?)?;
         done.read += released.rows() as u64;
         done.evidence.absorb(released.evidence());

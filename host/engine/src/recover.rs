@@ -51,8 +51,8 @@ impl Engine {
     fn is_left_to_its_host(&self, job: &Job) -> bool {
         let foreign = !worker_id::is_of_this_host(job.worker.as_deref().unwrap_or_default());
         let patience_us = self.settings.jobs.lease.as_micros() as i64 * LEASES_OF_A_FOREIGN_COMMAND;
-        let begun = job.started_at.unwrap_or(job.created_at);
-        job.origin == JobOrigin::Command && foreign && exeat_directory::now_us() - begun < patience_us
+        let lapsed_at = job.lease_until.unwrap_or(job.created_at);
+        job.origin == JobOrigin::Command && foreign && exeat_directory::now_us() - lapsed_at < patience_us
     }
 
     async fn recover_job(&self, job: &Job) -> Result<(), EngineError> {

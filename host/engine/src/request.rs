@@ -44,6 +44,10 @@ pub struct ExportRequest {
     /// How long its files are kept, if not as long as the operator allows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_seconds: Option<u64>,
+    /// Where users must be read from: `exeat`, or the name of a platform's definition. Left out, it
+    /// is where the server reads them; its workers must do so, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// Which of a tenant's exports go first.

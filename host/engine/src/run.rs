@@ -136,7 +136,7 @@ impl Engine {
             progress,
             stop,
         };
-        match self.check_claimed(job).await {
+        match self.interruptible(&attempt, self.check_claimed(job)).await {
             Ok(spec) => self.run_checked(&attempt, spec).await,
             Err(failure) => Err(self.end(&attempt, failure).await.into()),
         }
@@ -170,25 +170,21 @@ impl Engine {
             Err(error) => return Err(self.end(attempt, error.into()).await.into()),
         };
         let plugin_work = Mutex::new(PluginWork::unopened(&spec));
-        let written = tokio::select! {
-            written = self.write(attempt, &spec, &draft, &plugin_work) => written,
-            () = attempt.stop.cancelled() => Err(match job.origin {
-                JobOrigin::Server => ExportFailure::Interrupted,
-                JobOrigin::Command => ExportFailure::Cancelled,
-            }),
-            reason = self.hold(job, attempt.progress) => Err(reason),
-            late = self.deadline(job) => Err(late),
-        };
+        let writing = self.write(attempt, &spec, &draft, &plugin_work);
+        let written = self.interruptible(attempt, writing).await;
         let plugin_work = plugin_work.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let failure = written.as_ref().err();
-        plugin_work
-            .note(&self.directory, &job.tenant, &job.job_id, &job.actor, failure)
-            .await;
         // From here on nobody can interrupt: an export is visible and recorded, or neither.
-        let completed = match written {
-            Ok(written) => self.complete(attempt, &draft, written).await,
-            Err(failure) => Err(failure),
+        let completing = async {
+            let failure = written.as_ref().err();
+            plugin_work
+                .note(&self.directory, &job.tenant, &job.job_id, &job.actor, failure)
+                .await;
+            match written {
+                Ok(written) => self.complete(attempt, &draft, written).await,
+                Err(failure) => Err(failure),
+            }
         };
+        let completed = self.uninterrupted(attempt, completing).await;
         let failure = match completed {
             Ok(manifest) => {
                 return Ok(Completed {
@@ -205,6 +201,36 @@ impl Engine {
             tracing::warn!(job = job.job_id, %error, "what was half written stays until the next sweep");
         }
         Err(self.end(attempt, failure).await.into())
+    }
+
+    /// Does a part of an attempt, with the lease renewed meanwhile, until there is a reason to stop.
+    async fn interruptible<T>(
+        &self,
+        attempt: &Attempt<'_>,
+        work: impl Future<Output = Result<T, ExportFailure>> + Send,
+    ) -> Result<T, ExportFailure> {
+        tokio::select! {
+            done = work => done,
+            () = attempt.stop.cancelled() => Err(match attempt.job.origin {
+                JobOrigin::Server => ExportFailure::Interrupted,
+                JobOrigin::Command => ExportFailure::Cancelled,
+            }),
+            reason = self.hold(attempt.job, attempt.progress) => Err(reason),
+            late = self.deadline(attempt.job) => Err(late),
+        }
+    }
+
+    /// Does a part of an attempt to its end, with the lease renewed meanwhile. If it is lost, what
+    /// is recorded is refused.
+    async fn uninterrupted<T>(&self, attempt: &Attempt<'_>, work: impl Future<Output = T> + Send) -> T {
+        let holding = async {
+            self.hold(attempt.job, attempt.progress).await;
+            std::future::pending().await
+        };
+        tokio::select! {
+            done = work => done,
+            never = holding => never,
+        }
     }
 
     /// Waits until the job has taken too long.
@@ -370,6 +396,7 @@ fn begin_manifest(job: &Job, spec: &ExportSpec, chain: &Chain, snapshot_at_us: i
         exeat_version: env!("CARGO_PKG_VERSION").to_owned(),
         job_id: job.job_id.clone(),
         tenant: job.tenant.name().to_owned(),
+        source: spec.source.clone(),
         snapshot_at: format_timestamp(snapshot_at_us),
         filter: spec.filter.plain().iter().cloned().collect(),
         fields: Vec::new(),

@@ -24,10 +24,15 @@ const MAX_TRANSFORMS: usize = 8;
 /// Rows that an export skips at most when the request does not say.
 const DEFAULT_MAX_REJECTS: u64 = 10_000;
 
+/// What the directory's own users are called as a source.
+const OWN_SOURCE: &str = "exeat";
+
 /// A sound export: every field may leave, every filter is bound, every plugin exists.
 #[derive(Clone, Debug)]
 pub struct ExportSpec {
     pub(crate) filter: Filter,
+    /// Name of the definition by which users are read.
+    pub(crate) source: String,
     /// What plugins are offered: the selected fields, and all others that can be read.
     pub(crate) offered: Vec<OfferedColumn>,
     pub(crate) anonymize: bool,
@@ -51,6 +56,7 @@ impl ExportSpec {
         plugins: ResolvedPlugins,
         directory: &Directory,
     ) -> Result<Self, RequestError> {
+        let source = check_source(request, directory)?;
         let selection = select(request, directory)?;
         let filter = parse_filter(request)?;
         let output = match plugins.adapter {
@@ -81,6 +87,7 @@ impl ExportSpec {
         }
         Ok(Self {
             filter,
+            source,
             offered: OfferedColumn::all_of(&selection)
                 .into_iter()
                 .filter(|column| {
@@ -109,6 +116,7 @@ impl ExportSpec {
                 .as_ref()
                 .zip(self.adapter())
                 .map(|(asked, resolved)| resolved.pinned(asked)),
+            source: Some(self.source.clone()),
             ..request.clone()
         }
     }
@@ -166,6 +174,19 @@ impl ExportSpec {
             gate: Gate::new(released, self.anonymize),
             chain,
         })
+    }
+}
+
+/// Where users are read from, which must be what the request says, if it says so.
+fn check_source(request: &ExportRequest, directory: &Directory) -> Result<String, RequestError> {
+    let here = directory.platform().unwrap_or(OWN_SOURCE);
+    match &request.source {
+        Some(asked) if asked != here => {
+            let detail = format!("users are to be read from {asked}, and are read from {here} here");
+            Err(RequestError::new("wrong-source", "/source", detail)
+                .hint("servers and workers of one database need the same --source"))
+        }
+        _ => Ok(here.to_owned()),
     }
 }
 

@@ -8,6 +8,7 @@ use exeat_directory::audit::{AuditRecord, STREAM, STREAM_BEGUN};
 use exeat_directory::{Directory, Tenant, now_us};
 use futures::Stream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 use crate::error::{EngineError, ExportFailure, RequestError};
@@ -98,12 +99,13 @@ impl Engine {
             .map(|field| field.name.clone())
             .collect();
         let progress = ProgressWatch::default();
+        let cancel = self.closing.child_token();
         let pipeline = Pipeline::start(
             &spec,
             snapshot,
             opened,
             progress.clone(),
-            self.closing.child_token(),
+            cancel.clone(),
         );
         let (chunks_to, chunks) = mpsc::channel(IN_FLIGHT);
         let ending = Ending {
@@ -115,6 +117,7 @@ impl Engine {
             fields,
             progress,
             begun_us: now_us(),
+            cancel,
             media_type,
             _place: place,
         };
@@ -139,6 +142,7 @@ struct Ending {
     fields: Vec<String>,
     progress: ProgressWatch,
     begun_us: i64,
+    cancel: CancellationToken,
     media_type: &'static str,
     _place: OwnedSemaphorePermit,
 }
@@ -146,12 +150,24 @@ struct Ending {
 impl Ending {
     async fn forward(self, mut pipeline: Pipeline, chunks: mpsc::Sender<Result<Bytes, ExportFailure>>) {
         let mut gone = false;
-        while let Some(piece) = pipeline.pieces.recv().await {
+        loop {
+            let piece = tokio::select! {
+                piece = pipeline.pieces.recv() => piece,
+                () = chunks.closed() => {
+                    gone = true;
+                    break;
+                }
+            };
+            let Some(piece) = piece else { break };
             let Piece::Bytes(bytes) = piece else { continue };
             if chunks.send(Ok(bytes.into())).await.is_err() {
                 gone = true;
                 break;
             }
+        }
+        if gone {
+            // Whatever the stages wait for, nobody waits for them.
+            self.cancel.cancel();
         }
         let ended = pipeline.finish().await;
         let outcome = match &ended {

@@ -49,6 +49,7 @@ impl Stop {
 /// Runs up to `jobs` queued jobs at once, until `stop`. Those at hand are then finished, or handed
 /// back when the time of grace is over.
 pub async fn work(engine: Engine, jobs: usize, stop: Stop) {
+    let recovering = tokio::spawn(recover(engine.clone(), stop.soon.clone()));
     let housekeeping = tokio::spawn(keep_house(engine.clone(), stop.soon.clone()));
     let hands: Vec<_> = (0..jobs)
         .map(|_| tokio::spawn(take_jobs(engine.clone(), stop.clone())))
@@ -58,6 +59,7 @@ pub async fn work(engine: Engine, jobs: usize, stop: Stop) {
             tracing::error!("a part of the worker died");
         }
     }
+    recovering.abort();
     housekeeping.abort();
 }
 
@@ -112,38 +114,42 @@ fn run<'a>(engine: &'a Engine, job: &'a Job, stop: &'a CancellationToken) -> Box
     .boxed()
 }
 
-/// Recovers the jobs of the dead, and removes files whose time is over or that belong to nobody.
-async fn keep_house(engine: Engine, stop: CancellationToken) {
-    let (mut purged, mut swept): (Option<Instant>, Option<Instant>) = (None, None);
-    let is_due = |last: Option<Instant>, every| last.is_none_or(|at: Instant| at.elapsed() >= every);
+/// Recovers the jobs of the dead.
+async fn recover(engine: Engine, stop: CancellationToken) {
     while !stop.is_cancelled() {
         match engine.recover().await {
             Ok(0) => {}
             Ok(_) => engine.queued.notify_waiters(),
             Err(error) => tracing::error!(%error, "the jobs of dead workers cannot be recovered"),
         }
-        if is_due(swept, SWEEP_EVERY) {
+        rest(RECOVER_EVERY, &stop).await;
+    }
+}
+
+/// Removes files whose time is over, and those that belong to nobody. That may take long.
+async fn keep_house(engine: Engine, stop: CancellationToken) {
+    let mut swept: Option<Instant> = None;
+    while !stop.is_cancelled() {
+        if swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
             swept = Some(Instant::now());
             match engine.sweep().await {
                 Ok(swept) if swept.orphans + swept.purged > 0 => {
-                    tracing::info!(
-                        purged = swept.purged,
-                        orphans = swept.orphans,
-                        "files were removed"
-                    );
+                    tracing::info!(purged = swept.purged, orphans = swept.orphans, "files were removed");
                 }
                 Ok(_) => {}
                 Err(error) => tracing::error!(%error, "the vault cannot be swept"),
             }
-        } else if is_due(purged, PURGE_EVERY) {
-            purged = Some(Instant::now());
-            if let Err(error) = engine.purge().await {
-                tracing::error!(%error, "exports whose time is over cannot be purged");
-            }
+        } else if let Err(error) = engine.purge().await {
+            tracing::error!(%error, "exports whose time is over cannot be purged");
         }
-        tokio::select! {
-            () = sleep(RECOVER_EVERY) => {}
-            () = stop.cancelled() => {}
-        }
+        rest(PURGE_EVERY, &stop).await;
+    }
+}
+
+/// Waits, or until it is time to stop.
+async fn rest(time: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = sleep(time) => {}
+        () = stop.cancelled() => {}
     }
 }

@@ -16,6 +16,8 @@ pub struct ExportManifest {
     pub job_id: String,
     /// The tenant.
     pub tenant: String,
+    /// Where users were read from: `exeat`, or the name of a platform's definition.
+    pub source: String,
     /// Instant of the consistent state that was read (RFC 3339).
     pub snapshot_at: String,
     /// The filter's conditions.

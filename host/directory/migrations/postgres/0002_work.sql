@@ -1,5 +1,6 @@
 -- Exeat's own tables: no export source reads them. They are those of SQLite, column by column;
--- JSON is text, because it is stored and handed out and never looked into.
+-- JSON is text, because it is stored and handed out and never looked into; that it is JSON is checked
+-- by the cast, which fails.
 
 CREATE TABLE jobs (
     job_id              TEXT COLLATE "C" PRIMARY KEY,
@@ -8,7 +9,7 @@ CREATE TABLE jobs (
     -- 'server': any worker may run it, again if need be. 'command': one process runs it, once.
     origin              TEXT NOT NULL CHECK (origin IN ('server', 'command')),
     actor               TEXT NOT NULL,
-    request             TEXT NOT NULL,
+    request             TEXT NOT NULL CHECK (request::json IS NOT NULL),
     attempt             BIGINT NOT NULL DEFAULT 0,
     created_at          BIGINT NOT NULL,
     started_at          BIGINT,
@@ -18,7 +19,7 @@ CREATE TABLE jobs (
     bytes               BIGINT NOT NULL DEFAULT 0,
     error_code          TEXT,
     error               TEXT,
-    manifest            TEXT,
+    manifest            TEXT CHECK (manifest IS NULL OR manifest::json IS NOT NULL),
     -- Within a tenant, higher first.
     priority            BIGINT NOT NULL DEFAULT 0,
     -- A queued job is not taken before this instant.
@@ -71,7 +72,7 @@ CREATE TABLE audit (
     actor     TEXT NOT NULL,
     action    TEXT NOT NULL,
     job_id    TEXT,
-    detail    TEXT NOT NULL
+    detail    TEXT NOT NULL CHECK (detail::json IS NOT NULL)
 );
 
 CREATE INDEX audit_by_tenant ON audit (tenant_id, audit_id);
@@ -89,10 +90,10 @@ CREATE TABLE plugins (
     bytes         BIGINT NOT NULL,
     -- What the plugin says of itself; known once it is admitted.
     summary       TEXT,
-    config_schema TEXT,
-    reads         TEXT,
+    config_schema TEXT CHECK (config_schema IS NULL OR config_schema::json IS NOT NULL),
+    reads         TEXT CHECK (reads IS NULL OR reads::json IS NOT NULL),
     -- Notes and figures of the admission.
-    admission     TEXT,
+    admission     TEXT CHECK (admission IS NULL OR admission::json IS NOT NULL),
     state         TEXT NOT NULL CHECK (state IN ('admitting', 'refused', 'admitted', 'disabled', 'quarantined')),
     reason_code   TEXT,
     reason        TEXT,
@@ -125,7 +126,7 @@ CREATE TABLE plugin_metrics (
     digest     TEXT NOT NULL,
     name       TEXT NOT NULL,
     version    TEXT NOT NULL,
-    metrics    TEXT NOT NULL,
+    metrics    TEXT NOT NULL CHECK (metrics::json IS NOT NULL),
     updated_at BIGINT NOT NULL,
     PRIMARY KEY (tenant_id, digest)
 );
@@ -134,7 +135,7 @@ CREATE TABLE plugin_limits (
     tenant_id  BIGINT NOT NULL REFERENCES tenants,
     -- '' means every plugin of the tenant.
     name       TEXT NOT NULL,
-    limits     TEXT NOT NULL,
+    limits     TEXT NOT NULL CHECK (limits::json IS NOT NULL),
     changed_at BIGINT NOT NULL,
     PRIMARY KEY (tenant_id, name)
 );

@@ -2,8 +2,11 @@
 
 use std::future::Future;
 
+use sqlx::Row as _;
+
 use super::{Job, JobState, Progress};
 use crate::audit::{self, AuditRecord};
+use crate::database::text;
 use crate::{Directory, DirectoryError, Tenant, now_us};
 
 impl Directory {
@@ -26,7 +29,8 @@ impl Directory {
         let now = self.database.dialect.now();
         let complete = format!(
             "UPDATE jobs SET state = 'completed', finished_at = $3, rows_total = $4, rows_done = $5, bytes = $6,
-                             manifest = $7, lease_until = NULL, expires_at = {now} + retention_us
+                             manifest = $7, lease_until = NULL,
+                             expires_at = CASE origin WHEN 'server' THEN {now} + retention_us END
              WHERE job_id = $1 AND state = 'running' AND attempt = $2"
         );
         let completed = sqlx::query(sqlx::AssertSqlSafe(complete))
@@ -72,7 +76,7 @@ impl Directory {
         .bind(state.name())
         .bind(now_us())
         .bind(code)
-        .bind(reason)
+        .bind(text(reason))
         .execute(&mut *transaction)
         .await?;
         if ended.rows_affected() == 0 {
@@ -97,32 +101,34 @@ impl Directory {
         audited: &AuditRecord,
     ) -> Result<Option<JobState>, DirectoryError> {
         let mut transaction = self.database.begin().await?;
+        // One statement: between two, a job could go from the queue to a worker, or back.
         let cancelled = sqlx::query(
-            "UPDATE jobs SET state = 'cancelled', finished_at = $3, error_code = 'cancelled',
-                             error = 'the export was cancelled', cancel_requested_by = $4
-             WHERE tenant_id = $1 AND job_id = $2 AND state = 'queued'",
+            "UPDATE jobs SET state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END,
+                             finished_at = CASE state WHEN 'queued' THEN $3 ELSE finished_at END,
+                             error_code = CASE state WHEN 'queued' THEN 'cancelled' ELSE error_code END,
+                             error = CASE state WHEN 'queued' THEN 'the export was cancelled' ELSE error END,
+                             cancel_requested_by = coalesce(cancel_requested_by, $4)
+             WHERE tenant_id = $1 AND job_id = $2 AND state IN ('queued', 'running')
+             RETURNING state",
         )
         .bind(tenant.id)
-        .bind(job_id)
+        .bind(text(job_id))
         .bind(now_us())
         .bind(actor)
-        .execute(&mut *transaction)
+        .fetch_optional(&mut *transaction)
         .await?;
-        if cancelled.rows_affected() > 0 {
-            audit::insert(&mut transaction, tenant.id, audited).await?;
-            transaction.commit().await?;
-            return Ok(Some(JobState::Queued));
-        }
-        sqlx::query(
-            "UPDATE jobs SET cancel_requested_by = coalesce(cancel_requested_by, $3)
-             WHERE tenant_id = $1 AND job_id = $2 AND state = 'running'",
-        )
-        .bind(tenant.id)
-        .bind(job_id)
-        .bind(actor)
-        .execute(&mut *transaction)
-        .await?;
+        let Some(cancelled) = cancelled else {
+            drop(transaction);
+            return Ok(self.job(tenant, job_id).await?.map(|job| job.state));
+        };
+        let found = match JobState::parse(cancelled.try_get(0)?)? {
+            JobState::Cancelled => {
+                audit::insert(&mut transaction, tenant.id, audited).await?;
+                JobState::Queued
+            }
+            state => state,
+        };
         transaction.commit().await?;
-        Ok(self.job(tenant, job_id).await?.map(|job| job.state))
+        Ok(Some(found))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Job, JobState, select};
 use crate::audit::{self, AuditRecord};
+use crate::database::text;
 use crate::{Directory, DirectoryError, Tenant, now_us};
 
 /// What came of taking away the files of an export. The files themselves are the caller's to
@@ -35,7 +36,8 @@ impl Directory {
     pub async fn expired_jobs(&self, limit: u32) -> Result<Vec<Job>, DirectoryError> {
         let now = self.database.dialect.now();
         let expired = format!(
-            "j.state = 'completed' AND j.purged_at IS NULL AND j.held_by IS NULL AND j.expires_at <= {now}
+            "j.state = 'completed' AND j.origin = 'server' AND j.purged_at IS NULL AND j.held_by IS NULL
+             AND j.expires_at <= {now}
              ORDER BY j.expires_at LIMIT $1"
         );
         let rows = sqlx::query(select(&expired))
@@ -53,7 +55,8 @@ impl Directory {
         let mut transaction = self.database.begin().await?;
         let removed = sqlx::query(
             "UPDATE jobs SET purged_at = $2
-             WHERE job_id = $1 AND state = 'completed' AND purged_at IS NULL AND held_by IS NULL",
+             WHERE job_id = $1 AND state = 'completed' AND origin = 'server' AND purged_at IS NULL
+             AND held_by IS NULL",
         )
         .bind(&job.job_id)
         .bind(now_us())
@@ -86,11 +89,12 @@ impl Directory {
         let mut transaction = self.database.begin().await?;
         let recorded = sqlx::query(
             "UPDATE jobs SET held_by = $3
-             WHERE tenant_id = $1 AND job_id = $2 AND state = 'completed' AND purged_at IS NULL
+             WHERE tenant_id = $1 AND job_id = $2 AND state = 'completed' AND origin = 'server'
+             AND purged_at IS NULL
              AND (held_by IS NULL) <> ($3 IS NULL)",
         )
         .bind(tenant.id)
-        .bind(job_id)
+        .bind(text(job_id))
         .bind(held_by)
         .execute(&mut *transaction)
         .await?;
@@ -108,6 +112,19 @@ impl Directory {
         })
     }
 
+    /// Whether there is, or was, a job of this name: what a job of another database wrote is none
+    /// of ours to remove.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn knows_job(&self, job_id: &str) -> Result<bool, DirectoryError> {
+        let known = sqlx::query("SELECT job_id FROM jobs WHERE job_id = $1")
+            .bind(job_id)
+            .fetch_optional(&self.database.pool)
+            .await?;
+        Ok(known.is_some())
+    }
+
     /// Whether the files that an attempt wrote belong to somebody: to a running attempt, or to a
     /// completed export that was not purged.
     ///
@@ -118,7 +135,7 @@ impl Directory {
             "SELECT job_id FROM jobs WHERE job_id = $1 AND attempt = $2
              AND (state = $3 OR (state = $4 AND purged_at IS NULL))",
         )
-        .bind(job_id)
+        .bind(text(job_id))
         .bind(attempt)
         .bind(JobState::Running.name())
         .bind(JobState::Completed.name())

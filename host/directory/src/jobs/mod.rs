@@ -22,6 +22,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use ulid::Ulid;
 
+use crate::database::text;
 use crate::{Directory, DirectoryError, Tenant};
 
 pub use keep::{Kept, Removal};
@@ -82,7 +83,7 @@ impl JobOrigin {
     }
 }
 
-/// An id for a new job: later ones sort after earlier ones.
+/// An id for a new job: one of a later millisecond sorts after those of an earlier one.
 pub fn new_job_id() -> String {
     format!("exp_{}", Ulid::new())
 }
@@ -167,6 +168,8 @@ pub struct Job {
     pub failures: i64,
     /// Who runs it.
     pub worker: Option<String>,
+    /// Until when nobody else may run it.
+    pub lease_until: Option<i64>,
     /// When it fails for having taken too long.
     pub deadline_at: Option<i64>,
     /// Who wants it cancelled.
@@ -180,9 +183,9 @@ pub struct Job {
 }
 
 impl Job {
-    /// Whether the files of the export can be had.
+    /// Whether the files of the export are in the vault. A command's lie where its user wanted them.
     pub fn has_files(&self) -> bool {
-        self.state == JobState::Completed && self.purged_at.is_none()
+        self.state == JobState::Completed && self.origin == JobOrigin::Server && self.purged_at.is_none()
     }
 }
 
@@ -198,16 +201,16 @@ pub struct Progress {
 const COLUMNS: &str = "j.job_id, j.tenant_id, j.state, j.origin, j.actor, j.request, j.attempt, j.created_at, \
                        j.started_at, j.finished_at, j.rows_total, j.rows_done, j.bytes, j.error_code, j.error, \
                        j.manifest, j.failures, j.worker, j.deadline_at, j.cancel_requested_by, j.expires_at, \
-                       j.purged_at, j.held_by";
+                       j.purged_at, j.held_by, j.lease_until";
 
 /// A query for the jobs `j` of which a condition, and an order after it, is true.
 fn select(condition: &str) -> sqlx::AssertSqlSafe<String> {
     sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM jobs j WHERE {condition}"))
 }
 
-/// Microseconds, as they stand in the database.
+/// Microseconds, as they stand in the database; few enough to be added to an instant.
 fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 2)
+    i64::try_from(duration.as_micros()).map_or(i64::MAX / 2, |us| us.min(i64::MAX / 2))
 }
 
 impl Directory {
@@ -218,7 +221,7 @@ impl Directory {
     pub async fn job(&self, tenant: &Tenant, job_id: &str) -> Result<Option<Job>, DirectoryError> {
         let row = sqlx::query(select("j.tenant_id = $1 AND j.job_id = $2"))
             .bind(tenant.id)
-            .bind(job_id)
+            .bind(text(job_id))
             .fetch_optional(&self.database.pool)
             .await?;
         row.as_ref().map(|row| from_row(row, tenant.clone())).transpose()
@@ -279,5 +282,6 @@ fn from_row(row: &AnyRow, tenant: Tenant) -> Result<Job, DirectoryError> {
         expires_at: row.try_get(20)?,
         purged_at: row.try_get(21)?,
         held_by: row.try_get(22)?,
+        lease_until: row.try_get(23)?,
     })
 }

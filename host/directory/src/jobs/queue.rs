@@ -45,6 +45,15 @@ pub enum Heartbeat {
     Lost,
 }
 
+/// What came of trying to claim a job.
+enum Claim {
+    Job(Box<Job>),
+    /// None may start.
+    None,
+    /// The tenant whose turn it was has as many running as it may.
+    Overtaken,
+}
+
 /// How a running job goes back into the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Return {
@@ -90,11 +99,13 @@ impl Directory {
         .bind(micros(job.retention))
         .execute(&mut *transaction)
         .await?;
+        // Before the commit: after it a worker may have the job already, and no failure may hide it.
+        let row = sqlx::query(select("j.job_id = $1"))
+            .bind(&job.job_id)
+            .fetch_one(&mut *transaction)
+            .await?;
         transaction.commit().await?;
-        let queued = self.job(tenant, &job.job_id).await?;
-        Ok(Queued::Waiting(Box::new(
-            queued.ok_or(DirectoryError::Corrupt("jobs.job_id"))?,
-        )))
+        Ok(Queued::Waiting(Box::new(from_row(&row, tenant.clone())?)))
     }
 
     /// Notes a job that this very process is about to run, with a lease on it.
@@ -143,6 +154,23 @@ impl Directory {
         lease: Duration,
         limits: QueueLimits,
     ) -> Result<Option<Job>, DirectoryError> {
+        loop {
+            let claim = self.try_claim(worker, lease, limits).await?;
+            match claim {
+                Claim::Job(job) => return Ok(Some(*job)),
+                Claim::None => return Ok(None),
+                // Somebody else took the last place of this tenant; another tenant may wait.
+                Claim::Overtaken => {}
+            }
+        }
+    }
+
+    async fn try_claim(
+        &self,
+        worker: &str,
+        lease: Duration,
+        limits: QueueLimits,
+    ) -> Result<Claim, DirectoryError> {
         let (now, skip_locked) = (self.database.dialect.now(), self.database.dialect.skip_locked());
         let mut transaction = self.database.begin().await?;
         let next = format!(
@@ -159,11 +187,15 @@ impl Directory {
             .bind(i64::from(limits.running_per_tenant))
             .fetch_optional(&mut *transaction)
             .await?;
-        let Some(next) = next else { return Ok(None) };
+        let Some(next) = next else {
+            return Ok(Claim::None);
+        };
         let (job_id, tenant_id): (String, i64) = (next.try_get(0)?, next.try_get(1)?);
-        // Whoever else starts a job of this tenant waits here, so that the count below is true.
+        // Whoever else starts a job of this tenant waits here, so that the count below is true. The
+        // instant is later than any other, also where the clock is coarse or was set back.
         let turn = format!(
-            "INSERT INTO turns (tenant_id, served_at) VALUES ($1, {now})
+            "INSERT INTO turns (tenant_id, served_at)
+             VALUES ($1, (SELECT CASE WHEN max(served_at) >= {now} THEN max(served_at) + 1 ELSE {now} END FROM turns))
              ON CONFLICT (tenant_id) DO UPDATE SET served_at = excluded.served_at"
         );
         sqlx::query(sqlx::AssertSqlSafe(turn))
@@ -177,7 +209,7 @@ impl Directory {
         .fetch_one(&mut *transaction)
         .await?;
         if running >= i64::from(limits.running_per_tenant) {
-            return Ok(None);
+            return Ok(Claim::Overtaken);
         }
         let start = format!(
             "UPDATE jobs SET state = 'running', attempt = attempt + 1, started_at = $2, rows_total = NULL,
@@ -198,7 +230,7 @@ impl Directory {
             .await?;
         transaction.commit().await?;
         let tenant = self.tenant_by_id(tenant_id).await?;
-        Ok(Some(from_row(&row, tenant)?))
+        Ok(Claim::Job(Box::new(from_row(&row, tenant)?)))
     }
 
     /// Renews the lease on a job and notes how far it is.
@@ -247,7 +279,8 @@ impl Directory {
         Ok(left.map(|us| Duration::from_micros(u64::try_from(us).unwrap_or_default())))
     }
 
-    /// Puts a running job back into the queue. False, and nothing done, if it is no longer ours.
+    /// Puts a running job back into the queue. False, and nothing done, if it is no longer ours, or
+    /// if somebody wants it cancelled: then it is to be ended.
     ///
     /// # Errors
     /// The database refused.
@@ -256,7 +289,7 @@ impl Directory {
         let put_back = format!(
             "UPDATE jobs SET state = 'queued', worker = NULL, lease_until = NULL, run_after = {now} + $3,
                              failures = failures + $4
-             WHERE job_id = $1 AND state = 'running' AND attempt = $2"
+             WHERE job_id = $1 AND state = 'running' AND attempt = $2 AND cancel_requested_by IS NULL"
         );
         let returned = sqlx::query(sqlx::AssertSqlSafe(put_back))
             .bind(&job.job_id)

@@ -3,6 +3,7 @@
 use sqlx::Row as _;
 
 use crate::audit::{self, AuditRecord};
+use crate::database::text;
 use crate::{Directory, DirectoryError, Tenant, now_us};
 
 /// Stands for every plugin of the tenant. No plugin has this name.
@@ -31,7 +32,7 @@ impl Directory {
             sqlx::query("SELECT name, limits FROM plugin_limits WHERE tenant_id = $1 AND name IN ($2, $3)")
                 .bind(tenant.id)
                 .bind(EVERY_PLUGIN)
-                .bind(name)
+                .bind(text(name))
                 .fetch_all(&self.database.pool)
                 .await?;
         let mut found = PluginLimitRows::default();

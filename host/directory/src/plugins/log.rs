@@ -2,6 +2,7 @@
 
 use sqlx::Row as _;
 
+use crate::database::text;
 use crate::{Directory, DirectoryError, Tenant};
 
 /// Lines that are kept of one plugin of one tenant.
@@ -79,8 +80,7 @@ impl Directory {
             .bind(job_id)
             .bind(line.at)
             .bind(line.level)
-            // PostgreSQL has no text with a zero byte in it.
-            .bind(line.text.replace('\0', "\u{fffd}"))
+            .bind(text(&line.text))
             .execute(&mut *transaction)
             .await?;
         }
@@ -114,7 +114,7 @@ impl Directory {
              WHERE tenant_id = $1 AND digest = $2 AND log_id > $3 ORDER BY log_id DESC LIMIT $4",
         )
         .bind(tenant.id)
-        .bind(digest)
+        .bind(text(digest))
         .bind(after.unwrap_or(0))
         .bind(i64::from(limit))
         .fetch_all(&self.database.pool)

@@ -1,5 +1,6 @@
 //! Figures of what plugins used, added up over their runs.
 
+use crate::database::text;
 use crate::{Directory, DirectoryError, Tenant, now_us};
 
 impl Directory {
@@ -54,7 +55,7 @@ impl Directory {
             sqlx::query_scalar("SELECT metrics FROM plugin_metrics WHERE tenant_id = $1 AND digest = $2");
         Ok(metrics
             .bind(tenant.id)
-            .bind(digest)
+            .bind(text(digest))
             .fetch_optional(&self.database.pool)
             .await?)
     }

@@ -22,6 +22,7 @@ use semver::Version;
 use sqlx::AnyConnection;
 
 use crate::audit::{self, AuditRecord};
+use crate::database::text;
 use crate::{Directory, DirectoryError, Tenant, now_us};
 
 pub use limits::PluginLimitRows;
@@ -202,7 +203,7 @@ impl Directory {
             .bind(version)
             .bind(digest)
             .bind(now_us())
-            .bind(summary)
+            .bind(text(summary))
             .bind(config_schema)
             .bind(serde_json::json!(reads).to_string())
             .bind(admission),
@@ -215,8 +216,8 @@ impl Directory {
             .bind(version)
             .bind(digest)
             .bind(now_us())
-            .bind(code)
-            .bind(reason),
+            .bind(text(code))
+            .bind(text(reason)),
         };
         let mut transaction = self.database.begin_for(tenant.id).await?;
         if query.execute(&mut *transaction).await?.rows_affected() == 0 {
@@ -239,8 +240,8 @@ impl Directory {
     ) -> Result<Option<PluginRecord>, DirectoryError> {
         let row = sqlx::query(select("tenant_id = $1 AND name = $2 AND version = $3"))
             .bind(tenant.id)
-            .bind(name)
-            .bind(version)
+            .bind(text(name))
+            .bind(text(version))
             .fetch_optional(&self.database.pool)
             .await?;
         row.as_ref().map(from_row).transpose()
@@ -258,7 +259,7 @@ impl Directory {
     ) -> Result<Option<PluginRecord>, DirectoryError> {
         let row = sqlx::query(select(record::OF_DIGEST))
             .bind(tenant.id)
-            .bind(digest)
+            .bind(text(digest))
             .fetch_optional(&self.database.pool)
             .await?;
         row.as_ref().map(from_row).transpose()
@@ -299,7 +300,7 @@ impl Directory {
     ) -> Result<Option<PluginRecord>, DirectoryError> {
         let rows = sqlx::query(select("tenant_id = $1 AND name = $2 AND state = 'admitted'"))
             .bind(tenant.id)
-            .bind(name)
+            .bind(text(name))
             .fetch_all(&self.database.pool)
             .await?;
         let mut latest = None;
@@ -319,7 +320,7 @@ impl Directory {
 async fn is_needed(connection: &mut AnyConnection, digest: &str) -> Result<bool, DirectoryError> {
     let needed =
         sqlx::query("SELECT plugin_id FROM plugins WHERE digest = $1 AND state <> 'refused' LIMIT 1")
-            .bind(digest)
+            .bind(text(digest))
             .fetch_optional(connection)
             .await?;
     Ok(needed.is_some())

@@ -5,6 +5,7 @@ use sqlx::AnyConnection;
 use super::record::{OF_DIGEST, from_row, select};
 use super::{PluginRecord, PluginState};
 use crate::audit::{self, AuditRecord, PLUGIN_QUARANTINED};
+use crate::database::text;
 use crate::{Directory, DirectoryError, Tenant, now_us};
 
 /// What became of a deletion.
@@ -55,8 +56,8 @@ impl Directory {
         let mut transaction = self.database.begin_for(tenant.id).await?;
         let row = sqlx::query(select("tenant_id = $1 AND name = $2 AND version = $3"))
             .bind(tenant.id)
-            .bind(name)
-            .bind(version)
+            .bind(text(name))
+            .bind(text(version))
             .fetch_optional(&mut *transaction)
             .await?;
         let Some(plugin) = row.as_ref().map(from_row).transpose()? else {
@@ -78,8 +79,8 @@ impl Directory {
         .bind(to.name())
         .bind(now_us())
         .bind(enabled)
-        .bind(code)
-        .bind(reason)
+        .bind(code.map(text))
+        .bind(reason.map(text))
         .execute(&mut *transaction)
         .await?;
         audit::insert(&mut transaction, tenant.id, audited).await?;
@@ -187,8 +188,8 @@ impl Directory {
             "SELECT digest FROM plugins WHERE tenant_id = $1 AND name = $2 AND version = $3",
         )
         .bind(tenant.id)
-        .bind(name)
-        .bind(version)
+        .bind(text(name))
+        .bind(text(version))
         .fetch_optional(&mut *transaction)
         .await?;
         let Some(digest) = digest else {
@@ -239,8 +240,8 @@ async fn quarantine(
          WHERE plugin_id = $1",
     )
     .bind(plugin.plugin_id)
-    .bind(misdeed.code)
-    .bind(misdeed.reason)
+    .bind(text(misdeed.code))
+    .bind(text(misdeed.reason))
     .bind(now_us())
     .execute(&mut *connection)
     .await?;

@@ -102,7 +102,10 @@ impl From<sqlx::Error> for PostgresError {
 
 fn of_server(error: &PgDatabaseError) -> PostgresError {
     let code = error.code();
-    if matches!(code, "57P01" | "57P02" | "57P03" | "57P05") || code.starts_with("08") {
+    if matches!(
+        code,
+        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04"
+    ) || code.starts_with("08") {
         return PostgresError::Lost(error.message().to_owned());
     }
     let quotable = CLASSES_WITHOUT_VALUES.contains(&code.get(..2).unwrap_or_default());
@@ -129,6 +132,10 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
 /// SQLSTATE has five characters; SQLite's extended codes are numbers with the primary code, here
 /// 5 (busy) or 6 (locked), in their lowest byte.
 fn is_transient_code(code: &str) -> bool {
+    if matches!(code, "25P03" | "25P04") {
+        // The server ended a transaction that rested for too long.
+        return true;
+    }
     if code.len() == 5 {
         return TRANSIENT_CLASSES.contains(&code.get(..2).unwrap_or_default());
     }

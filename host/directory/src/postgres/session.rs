@@ -11,11 +11,16 @@ use super::copy::{Decoder, Step};
 use crate::SourceError;
 
 /// Settings of every transaction; those that a server does not know are left out.
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: [(&str, &str); 10] = [
     // Compiling delays the first row by up to a second.
     ("jit", "off"),
     // The reader sets the pace.
     ("statement_timeout", "0"),
+    ("lock_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("transaction_timeout", "0"),
+    // Users that a role may not see are an error, and not fewer users.
+    ("row_security", "off"),
     ("timezone", "UTC"),
     ("datestyle", "ISO, YMD"),
     ("standard_conforming_strings", "on"),

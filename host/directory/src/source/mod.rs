@@ -183,6 +183,11 @@ impl Snapshot {
         }
     }
 
+    /// The next batch; nothing after the last one.
+    pub async fn next(&mut self) -> Option<Result<RawBatch, SourceError>> {
+        self.batches.recv().await
+    }
+
     /// The next batch, for a thread that may block; nothing after the last one.
     pub fn next_blocking(&mut self) -> Option<Result<RawBatch, SourceError>> {
         self.batches.blocking_recv()

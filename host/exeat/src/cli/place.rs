@@ -10,7 +10,9 @@ use exeat_engine::{EngineSettings, JobSettings, SourceSettings};
 use exeat_vault::StoreUrl;
 
 /// Where everything lies.
-#[derive(Clone, Debug, Args)]
+///
+/// URLs may hold passwords. They are texts here, because what clap cannot parse it prints.
+#[derive(Clone, Args)]
 pub(crate) struct Place {
     /// Folder in which everything lies that Exeat keeps, unless the next two say otherwise
     #[arg(
@@ -30,11 +32,11 @@ pub(crate) struct Place {
         value_name = "URL",
         hide_env_values = true
     )]
-    database: Option<DatabaseUrl>,
+    database: Option<String>,
     /// Files of exports, and plugins: a folder, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or
     /// az://CONTAINER/PREFIX; left out, the data folder
     #[arg(long, global = true, env = "EXEAT_STORE", value_name = "URL")]
-    store: Option<StoreUrl>,
+    store: Option<String>,
     /// Where users are read from, if not from the database: keycloak, supabase, or a file like
     /// those (exeat source show keycloak)
     #[arg(long, global = true, env = "EXEAT_SOURCE", value_name = "NAME|FILE")]
@@ -50,12 +52,30 @@ pub(crate) struct Place {
     source_url: Option<String>,
 }
 
+/// Shows no URL.
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place")
+            .field("data", &self.data)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Place {
     /// The database.
-    pub(crate) fn database(&self) -> DatabaseUrl {
-        self.database
-            .clone()
-            .unwrap_or_else(|| Directory::in_folder(&self.data))
+    pub(crate) fn database(&self) -> Result<DatabaseUrl> {
+        match &self.database {
+            Some(url) => url.parse().context("--database or EXEAT_DATABASE is no URL"),
+            None => Ok(Directory::in_folder(&self.data)),
+        }
+    }
+
+    /// The store, if it is not the data folder.
+    fn store(&self) -> Result<Option<StoreUrl>> {
+        let parsed = self.store.as_ref().map(|url| url.parse());
+        parsed
+            .transpose()
+            .context("--store or EXEAT_STORE cannot be used")
     }
 
     /// Everything, with jobs as they are by default.
@@ -67,8 +87,8 @@ impl Place {
     pub(crate) fn settings_with(&self, jobs: JobSettings) -> Result<EngineSettings> {
         Ok(EngineSettings {
             data: self.data.clone(),
-            database: self.database(),
-            store: self.store.clone(),
+            database: self.database()?,
+            store: self.store()?,
             source: self.source()?,
             jobs,
         })
@@ -76,7 +96,7 @@ impl Place {
 
     /// Says so where a database for many machines has its files on one of them.
     pub(crate) fn warn_of_local_files(&self) {
-        if self.store.is_none() && matches!(self.database(), DatabaseUrl::Postgres(_)) {
+        if self.store.is_none() && matches!(self.database(), Ok(DatabaseUrl::Postgres(_))) {
             eprintln!(
                 "warning: files of exports are kept in {} on this machine; --store names a place for all of them",
                 self.data.display()
@@ -98,7 +118,7 @@ impl Place {
                 SourceDefinition::parse(&text).with_context(|| format!("{name} is no source definition"))?
             }
         };
-        let url = match (&self.source_url, self.database()) {
+        let url = match (&self.source_url, self.database()?) {
             (Some(url), _) => url.clone(),
             (None, DatabaseUrl::Postgres(url)) => url,
             (None, DatabaseUrl::Sqlite(_)) => {

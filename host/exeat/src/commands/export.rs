@@ -82,7 +82,7 @@ pub(crate) async fn run(place: &Place, args: ExportArgs, order: PluginOrder) -> 
     } else {
         Target::File(args.output.clone())
     };
-    if !Directory::exists(&place.database()) {
+    if !Directory::exists(&place.database()?) {
         bail!(
             "there are no users in {}: --data names the folder, exeat users import fills it",
             place.data.display()

@@ -25,7 +25,7 @@ pub(crate) async fn run(place: &Place, command: SourceCommand) -> Result<ExitCod
                 .defined_fields()
                 .map(|field| field.name.as_str())
                 .collect();
-            let directory = Directory::open(&place.database()).await?;
+            let directory = Directory::open(&place.database()?).await?;
             let name = source.definition.name().to_owned();
             let fields = fields.join(", ");
             directory.reading_from(&source.url, source.definition).await?;

@@ -9,7 +9,7 @@ use crate::cli::{Place, TenantCommand};
 
 /// Runs the command.
 pub(crate) async fn run(place: &Place, command: TenantCommand) -> Result<ExitCode> {
-    let directory = Directory::open(&place.database()).await?;
+    let directory = Directory::open(&place.database()?).await?;
     match command {
         TenantCommand::Create { name } => {
             let (_, created) = directory.ensure_tenant(&name).await?;

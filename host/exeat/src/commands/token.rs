@@ -13,7 +13,7 @@ const DAY_US: i64 = 86_400_000_000;
 
 /// Runs the command.
 pub(crate) async fn run(place: &Place, command: TokenCommand) -> Result<ExitCode> {
-    let directory = Directory::open(&place.database()).await?;
+    let directory = Directory::open(&place.database()?).await?;
     match command {
         TokenCommand::Create {
             tenant,

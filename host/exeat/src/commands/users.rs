@@ -21,7 +21,7 @@ const REDRAW_EVERY: u64 = 1_000;
 
 /// Runs the command.
 pub(crate) async fn run(place: &Place, command: UsersCommand) -> Result<ExitCode> {
-    let directory = Directory::open(&place.database()).await?;
+    let directory = Directory::open(&place.database()?).await?;
     let done = match command {
         UsersCommand::Import {
             tenant,

@@ -17,7 +17,7 @@ pub(crate) async fn run(place: &Place, args: WorkArgs) -> Result<ExitCode> {
     let stop = Stop::default();
     eprintln!(
         "working for {}, {} exports at once; Ctrl-C stops",
-        place.database(),
+        place.database()?,
         args.jobs
     );
     let stopping = stop.clone();

@@ -1,50 +1,29 @@
 //! A directory of two tenants, and what the tests do with the plugins of the first.
 
-use exeat_directory::audit::{self, AuditRecord};
+use exeat_directory::audit;
 use exeat_directory::plugins::{
     AdmissionEnd, Deletion, NewLogLine, NewPlugin, PluginRecord, PluginState, Registered,
 };
 use exeat_directory::{Directory, Tenant};
-use sqlx::sqlite::SqlitePool;
+
+use crate::both::{TestDatabase, record};
 
 pub(crate) struct House {
-    folder: tempfile::TempDir,
+    pub(crate) database: TestDatabase,
     pub(crate) directory: Directory,
     pub(crate) acme: Tenant,
     pub(crate) globex: Tenant,
 }
 
 impl House {
-    pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let directory = Directory::open(&Directory::in_folder(folder.path()))
-            .await
-            .expect("a database that answers");
-        let (acme, _) = directory
-            .ensure_tenant("acme")
-            .await
-            .expect("a database that answers");
-        let (globex, _) = directory
-            .ensure_tenant("globex")
-            .await
-            .expect("a database that answers");
+    pub(crate) async fn new(database: TestDatabase) -> Self {
+        let (directory, acme, globex) = database.with_tenants().await;
         Self {
-            folder,
+            database,
             directory,
             acme,
             globex,
         }
-    }
-
-    /// The database past the directory's back.
-    pub(crate) async fn sql(&self, statement: &'static str) {
-        let url = format!("sqlite:{}", self.folder.path().join("exeat.db").display());
-        let pool = SqlitePool::connect(&url).await.expect("a database that answers");
-        sqlx::query(statement)
-            .execute(&pool)
-            .await
-            .expect("a database that answers");
-        pool.close().await;
     }
 
     pub(crate) async fn register(&self, version: &str, digest: &str) -> Registered {
@@ -118,12 +97,7 @@ impl House {
 
     /// What was done, newest first.
     pub(crate) async fn audited(&self) -> Vec<String> {
-        let trail = self
-            .directory
-            .audit(&self.acme, 100)
-            .await
-            .expect("a database that answers");
-        trail.into_iter().map(|entry| entry.action).collect()
+        crate::both::audited(&self.directory, &self.acme).await
     }
 }
 
@@ -139,15 +113,6 @@ pub(crate) fn upload(name: &str, version: &str, digest: &str) -> NewPlugin {
         digest: digest.to_owned(),
         bytes: 1_234,
         uploader: "token:ops".to_owned(),
-    }
-}
-
-pub(crate) fn record(action: &'static str) -> AuditRecord {
-    AuditRecord {
-        actor: "token:ops".to_owned(),
-        action,
-        job_id: None,
-        detail: serde_json::json!({ "name": "mask" }),
     }
 }
 

@@ -8,13 +8,23 @@ use exeat_directory::audit;
 use exeat_directory::jobs::{JobState, NewJob, Priority, QueueLimits, new_job_id};
 use exeat_directory::plugins::{Deletion, MAX_PLUGIN_VERSIONS, PluginState, Registered};
 
-use house::{House, admitted, digest, record, refused, upload};
+use crate::both::{TestDatabase, record};
+use house::{House, admitted, digest, refused, upload};
+
+on_both! {
+    an_uploaded_version_is_immutable,
+    a_refused_version_can_be_replaced,
+    versions_are_semantic_and_finite,
+    the_latest_version_is_the_highest_admitted_release,
+    traps_quarantine_a_plugin_and_enabling_forgets_them,
+    versions_of_the_same_bytes_are_quarantined_together,
+    a_plugin_is_not_deleted_while_a_job_asks_for_it,
+}
 
 const LEASE: std::time::Duration = std::time::Duration::from_secs(60);
 
-#[tokio::test]
-async fn an_uploaded_version_is_immutable() {
-    let house = House::new().await;
+async fn an_uploaded_version_is_immutable(database: TestDatabase) {
+    let house = House::new(database).await;
     assert_eq!(house.register("1.0.0", &digest('a')).await, Registered::New);
     let admitting = house.directory.admitting_plugins().await.unwrap();
     assert_eq!(admitting.len(), 1);
@@ -74,9 +84,8 @@ async fn an_uploaded_version_is_immutable() {
     );
 }
 
-#[tokio::test]
-async fn a_refused_version_can_be_replaced() {
-    let house = House::new().await;
+async fn a_refused_version_can_be_replaced(database: TestDatabase) {
+    let house = House::new(database).await;
     for bytes in ['a', 'a', 'b'] {
         assert_eq!(house.register("1.0.0", &digest(bytes)).await, Registered::New);
         assert!(house.end("1.0.0", &digest(bytes), &refused()).await);
@@ -97,9 +106,8 @@ async fn a_refused_version_can_be_replaced() {
     assert_eq!(house.directory.plugins(&house.acme).await.unwrap(), [plugin]);
 }
 
-#[tokio::test]
-async fn versions_are_semantic_and_finite() {
-    let house = House::new().await;
+async fn versions_are_semantic_and_finite(database: TestDatabase) {
+    let house = House::new(database).await;
     let audited = record(audit::PLUGIN_UPLOADED);
     for version in ["", "1", "1.0", "v1.0.0", "1.0.0 ", "01.0.0"] {
         let refused = house
@@ -113,6 +121,7 @@ async fn versions_are_semantic_and_finite() {
     }
     house.register("0.0.0", &digest('a')).await;
     house
+        .database
         .sql(
             "INSERT INTO plugins (tenant_id, name, version, kind, digest, bytes, state, uploader, uploaded_at, changed_at)
              WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999)
@@ -131,9 +140,8 @@ async fn versions_are_semantic_and_finite() {
     assert_eq!(house.audited().await.len(), 2);
 }
 
-#[tokio::test]
-async fn the_latest_version_is_the_highest_admitted_release() {
-    let house = House::new().await;
+async fn the_latest_version_is_the_highest_admitted_release(database: TestDatabase) {
+    let house = House::new(database).await;
     assert_eq!(house.latest().await, None);
     house.admit("2.0.0-rc.2", &digest('1')).await;
     house.admit("2.0.0-rc.10", &digest('2')).await;
@@ -174,9 +182,8 @@ async fn the_latest_version_is_the_highest_admitted_release() {
     assert_eq!(all, expected);
 }
 
-#[tokio::test]
-async fn traps_quarantine_a_plugin_and_enabling_forgets_them() {
-    let house = House::new().await;
+async fn traps_quarantine_a_plugin_and_enabling_forgets_them(database: TestDatabase) {
+    let house = House::new(database).await;
     let bytes = digest('a');
     assert_eq!(house.trap(&bytes).await, None, "there is no such plugin");
     house.admit("1.0.0", &bytes).await;
@@ -225,9 +232,8 @@ async fn traps_quarantine_a_plugin_and_enabling_forgets_them() {
     assert_eq!(house.audited().await[0], audit::PLUGIN_QUARANTINED);
 }
 
-#[tokio::test]
-async fn versions_of_the_same_bytes_are_quarantined_together() {
-    let house = House::new().await;
+async fn versions_of_the_same_bytes_are_quarantined_together(database: TestDatabase) {
+    let house = House::new(database).await;
     house.admit("1.0.0", &digest('a')).await;
     house.admit("1.0.1", &digest('a')).await;
     for _ in 0..3 {
@@ -238,9 +244,8 @@ async fn versions_of_the_same_bytes_are_quarantined_together() {
     }
 }
 
-#[tokio::test]
-async fn a_plugin_is_not_deleted_while_a_job_asks_for_it() {
-    let house = House::new().await;
+async fn a_plugin_is_not_deleted_while_a_job_asks_for_it(database: TestDatabase) {
+    let house = House::new(database).await;
     let (directory, acme) = (&house.directory, &house.acme);
     house.admit("1.0.0", &digest('a')).await;
     assert_eq!(house.delete("9.9.9").await, Deletion::NotFound);

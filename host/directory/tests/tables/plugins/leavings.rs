@@ -5,11 +5,20 @@ use exeat_directory::plugins::{
     Deletion, MAX_LOG_LINES, NewLogLine, PluginLimitRows, PluginState, Registered,
 };
 
-use crate::house::{House, admitted, digest, lines, record, upload};
+use super::house::{House, admitted, digest, lines, upload};
+use crate::both::{TestDatabase, record};
 
-#[tokio::test]
-async fn what_a_plugin_left_goes_with_the_last_of_it() {
-    let house = House::new().await;
+on_both! {
+    what_a_plugin_left_goes_with_the_last_of_it,
+    metrics_that_are_merged_at_once_all_count,
+    a_log_keeps_only_its_newest_lines,
+    another_tenant_sees_and_changes_nothing,
+    limits_come_back_as_they_were_set,
+    nothing_changes_that_cannot_be_audited,
+}
+
+async fn what_a_plugin_left_goes_with_the_last_of_it(database: TestDatabase) {
+    let house = House::new(database).await;
     let (directory, acme, bytes) = (&house.directory, &house.acme, digest('a'));
     house.admit("1.0.0", &bytes).await;
     house.admit("1.0.1", &bytes).await;
@@ -55,9 +64,8 @@ async fn what_a_plugin_left_goes_with_the_last_of_it() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn metrics_that_are_merged_at_once_all_count() {
-    let house = House::new().await;
+async fn metrics_that_are_merged_at_once_all_count(database: TestDatabase) {
+    let house = House::new(database).await;
     let merges: Vec<_> = (0..20)
         .map(|_| {
             let (directory, acme) = (house.directory.clone(), house.acme.clone());
@@ -79,9 +87,8 @@ async fn metrics_that_are_merged_at_once_all_count() {
     assert_eq!(metrics.unwrap().as_deref(), Some("20"));
 }
 
-#[tokio::test]
-async fn a_log_keeps_only_its_newest_lines() {
-    let house = House::new().await;
+async fn a_log_keeps_only_its_newest_lines(database: TestDatabase) {
+    let house = House::new(database).await;
     let (directory, acme, bytes) = (&house.directory, &house.acme, digest('a'));
     let append = async |bytes: &str, lines: &[NewLogLine]| {
         directory
@@ -110,9 +117,8 @@ async fn a_log_keeps_only_its_newest_lines() {
     assert_eq!(other.len(), 1);
 }
 
-#[tokio::test]
-async fn another_tenant_sees_and_changes_nothing() {
-    let house = House::new().await;
+async fn another_tenant_sees_and_changes_nothing(database: TestDatabase) {
+    let house = House::new(database).await;
     let (directory, globex, bytes) = (&house.directory, &house.globex, digest('a'));
     house.admit("1.0.0", &bytes).await;
     let audited = record(audit::PLUGIN_DELETED);
@@ -180,9 +186,8 @@ async fn another_tenant_sees_and_changes_nothing() {
     );
 }
 
-#[tokio::test]
-async fn limits_come_back_as_they_were_set() {
-    let house = House::new().await;
+async fn limits_come_back_as_they_were_set(database: TestDatabase) {
+    let house = House::new(database).await;
     let audited = record(audit::PLUGIN_LIMITS_SET);
     let set = async |name: &str, limits: Option<&str>| {
         house
@@ -203,22 +208,24 @@ async fn limits_come_back_as_they_were_set() {
     assert_eq!(get("mask").await, (Some(all.clone()), Some(own)));
     assert_eq!(get("drop").await, (Some(all.clone()), None));
     assert_eq!(get("").await, (Some(all), None));
+    let broken = house
+        .directory
+        .set_plugin_limits(&house.acme, "mask", Some("{"), &audited)
+        .await;
+    assert!(broken.is_err(), "it is no JSON");
     set("", None).await;
     set("mask", None).await;
     assert_eq!(get("mask").await, (None, None));
     assert_eq!(house.audited().await, [audit::PLUGIN_LIMITS_SET; 5]);
 }
 
-#[tokio::test]
-async fn nothing_changes_that_cannot_be_audited() {
-    let house = House::new().await;
+async fn nothing_changes_that_cannot_be_audited(database: TestDatabase) {
+    let house = House::new(database).await;
     let (directory, acme, bytes) = (&house.directory, &house.acme, digest('a'));
     house.admit("1.0.0", &bytes).await;
     house.register("2.0.0", &digest('b')).await;
     let before = directory.plugins(acme).await.unwrap();
-    house
-        .sql("CREATE TRIGGER no_audit BEFORE INSERT ON audit BEGIN SELECT raise(ABORT, 'full'); END")
-        .await;
+    house.database.refuse_audit().await;
 
     let audited = record(audit::PLUGIN_UPLOADED);
     let new = upload("mask", "3.0.0", &digest('c'));
