@@ -1,5 +1,6 @@
 //! Databases that go away, stores that refuse, disks that are full, workers that were taken for dead:
 //! the export is made in the end or fails with its reason, and nothing half is visible.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -1,4 +1,5 @@
 //! Users of a platform's own database, through its preset and the binary.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use exeat_test_servers::postgres::PostgresCluster;
 use exeat_tests::{House, Server};

@@ -4,32 +4,15 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Outcome, cargo, run};
+use crate::{Outcome, cargo, run, tools};
 
 /// Languages that `exeat plugin new` knows.
 const LANGS: [&str; 5] = ["c", "js", "ts", "python", "rust"];
 const KINDS: [&str; 2] = ["transform", "adapter"];
 
-/// Program, how one sees that it is there, and the Debian packages that bring it.
-const TOOLS: [(&str, &[&str], &[&str]); 3] = [
-    (
-        "clang-19",
-        &["--version"],
-        &["clang-19", "lld-19", "wasi-libc", "libclang-rt-19-dev-wasm32"],
-    ),
-    ("npm", &["--version"], &["nodejs", "npm"]),
-    (
-        "python3",
-        &["-c", "import venv, ensurepip"],
-        &["python3", "python3-venv"],
-    ),
-];
-
 /// Builds and tries all of them, in `target/kits`.
 pub(crate) fn kits() -> Outcome {
-    TOOLS
-        .iter()
-        .try_for_each(|(program, probe, packages)| install(program, probe, packages))?;
+    tools::compilers()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     unit_tests(&root)?;
     cargo(&["build", "--workspace", "--bins", "--locked"])?;
@@ -139,23 +122,4 @@ fn unit_tests(root: &Path) -> Outcome {
 
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-/// Installs what is missing, where that is possible; says what to install where it is not.
-fn install(program: &str, probe: &[&str], packages: &[&str]) -> Outcome {
-    let there = Command::new(program)
-        .args(probe)
-        .output()
-        .is_ok_and(|output| output.status.success());
-    if there {
-        return Ok(());
-    }
-    let wanted = packages.join(" ");
-    eprintln!("{program} is missing: apt-get install {wanted}");
-    let installed = run(Command::new("apt-get")
-        .args(["install", "-y", "--no-install-recommends"])
-        .args(packages));
-    installed.map_err(|error| {
-        format!("{program} is missing, and could not be installed ({error}): install {wanted}")
-    })
 }

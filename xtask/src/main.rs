@@ -1,9 +1,10 @@
-//! One word for each habit: `cargo xtask demo | test | kits | plugins | deny | fuzz`.
+//! One word for each habit: `cargo xtask demo | test | kits | plugins | deny | fleet | fuzz`.
 
 mod fuzz;
 mod kits;
 #[path = "../../tests/src/mutate.rs"]
 pub mod mutate;
+mod tools;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ cargo xtask test          everything that CI runs: format, clippy, tests, kits, 
 cargo xtask kits          try the kit of every language as an author would: new, build, test, push, export
 cargo xtask plugins       build the shipped plugins alone
 cargo xtask deny          check licenses, sources and the walls between the rooms
+cargo xtask fleet [N [USERS]]  build in release, let 1, 2 and 3 workers make N exports (1,000 of 1,000 users)
 cargo xtask fuzz [SEEDS]  build in release, give exeat plugin check so many damaged components (1,000)";
 
 /// What plugins are built for, and what the guest is built for that tests what stands behind WASI.
@@ -39,6 +41,9 @@ fn main() -> ExitCode {
         "plugins" => add_guest_targets().and_then(|()| cargo(&["build", "--package", "exeat-shipped"])),
         "deny" => deny(),
         "kits" => add_guest_targets().and_then(|()| kits::kits()),
+        "fleet" => tools::postgresql()
+            .and_then(|()| release())
+            .and_then(|exeat| fleet(&exeat, &rest)),
         "fuzz" => release().and_then(|exeat| fuzz::fuzz(&exeat, rest.first().map(String::as_str))),
         _ => Err(format!("there is no habit \"{word}\"\n\n{USAGE}")),
     };
@@ -58,6 +63,14 @@ fn demo(args: &[String]) -> Outcome {
         exeat.args(["--data", DEMO_DATA]);
     }
     run(exeat.arg("demo").args(args))
+}
+
+/// Measures what workers get done, on a PostgreSQL cluster and an S3 server of its own.
+fn fleet(exeat: &Path, args: &[String]) -> Outcome {
+    let exeat = exeat.to_string_lossy();
+    let fleet = ["run", "--quiet", "--bin", "fleet", "--", exeat.as_ref()];
+    let args: Vec<&str> = fleet.into_iter().chain(args.iter().map(String::as_str)).collect();
+    cargo(&args)
 }
 
 /// Builds plugins and host in release.
@@ -83,7 +96,10 @@ fn test() -> Outcome {
                 "warnings",
             ])
         }),
-        ("tests", || cargo(&["test", "--workspace", "--locked"])),
+        ("tests", || {
+            tools::postgresql()?;
+            cargo(&["test", "--workspace", "--locked"])
+        }),
         ("kits", kits::kits),
         ("docs", || {
             let mut doc = cargo_command(&["doc", "--workspace", "--no-deps", "--locked"]);

@@ -54,6 +54,7 @@ impl Engine {
             purged: self.purge().await?,
             orphans: 0,
         };
+        self.vault.sweep_checks().await?;
         let mut attempts = self.vault.attempts();
         while let Some(attempt) = attempts.try_next().await? {
             if !self

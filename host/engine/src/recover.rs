@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::lease::backoff;
 use crate::run::CommandRequest;
+use crate::settings::JobSettings;
 use crate::worker_id;
 
 /// For how many leases a command's job of another machine is left to that machine, which alone
@@ -23,15 +24,14 @@ impl Engine {
     /// # Errors
     /// The directory refused.
     pub async fn recover(&self) -> Result<usize, EngineError> {
-        let lease = self.settings.jobs.lease;
         let running = self.directory.running_jobs().await?;
         let of_dead = |job: &Job| {
             let worker = job.worker.as_deref().unwrap_or_default();
             worker_id::is_dead(&self.settings.data, worker)
         };
         let mut dead: Vec<Job> = running.iter().filter(|job| of_dead(job)).cloned().collect();
-        // Leases are longer than this only where a clock was set back.
-        let abandoned = self.directory.abandoned_jobs(lease * 4).await?;
+        // Leases end later than this only where a clock was set back.
+        let abandoned = self.directory.abandoned_jobs(JobSettings::MAX_LEASE).await?;
         let known: std::collections::HashSet<String> = dead.iter().map(|job| job.job_id.clone()).collect();
         dead.extend(
             abandoned

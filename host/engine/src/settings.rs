@@ -68,6 +68,12 @@ pub struct JobSettings {
     pub retention: Duration,
 }
 
+impl JobSettings {
+    /// No process may hold a job for longer without a word. Processes of one database may differ in
+    /// their leases, within this.
+    pub const MAX_LEASE: Duration = Duration::from_secs(3_600);
+}
+
 impl Default for JobSettings {
     fn default() -> Self {
         Self {

@@ -18,6 +18,9 @@ use crate::url::StoreUrl;
 pub(crate) const MANIFEST: &str = "manifest.json";
 pub(crate) const EXPORTS: &str = "exports";
 const CHECKS: &str = "checks";
+/// Several times what a client takes to give a store up.
+const LONGEST_CHECK_MS: u64 = 10 * 60 * 1_000;
+const SWEEPING: &str = "what checks left cannot be removed";
 const READING: &str = "the export cannot be read";
 
 /// Where exports are kept. Clones share one client.
@@ -111,6 +114,27 @@ impl Vault {
         Ok(())
     }
 
+    /// Removes what checks left whose process was killed in the middle: objects older than any check
+    /// can last. Says how many there were.
+    ///
+    /// # Errors
+    /// The store refused; what is left can be removed later.
+    pub async fn sweep_checks(&self) -> Result<u64, VaultError> {
+        let begun_before = ulid::Ulid::new().timestamp_ms().saturating_sub(LONGEST_CHECK_MS);
+        let is_old = |path: &Path| {
+            let id = path.filename().and_then(|name| name.parse::<ulid::Ulid>().ok());
+            id.is_some_and(|id| id.timestamp_ms() < begun_before)
+        };
+        let found: Vec<Path> = self
+            .store
+            .list(&Path::from(CHECKS))
+            .try_filter(|path| std::future::ready(is_old(path)))
+            .try_collect()
+            .await
+            .map_err(failed(SWEEPING))?;
+        self.store.delete(found).await.map_err(failed(SWEEPING))
+    }
+
     /// Begins an attempt at a job. `attempt` is the job's fencing token: no two runs have the same.
     ///
     /// # Errors
@@ -197,5 +221,26 @@ pub(crate) fn segment(name: &str) -> Result<&str, VaultError> {
         Ok(name)
     } else {
         Err(VaultError::Name(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_killed_check_left_is_swept_once_no_check_can_need_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Vault::local(folder.path()).unwrap();
+        let checks = folder.path().join(CHECKS);
+        std::fs::create_dir(&checks).unwrap();
+        let old = ulid::Ulid::from_parts(1, 7).to_string();
+        let young = ulid::Ulid::new().to_string();
+        for name in [&old, &young] {
+            std::fs::write(checks.join(name), "exeat").unwrap();
+        }
+        assert_eq!(vault.sweep_checks().await.unwrap(), 1);
+        assert!(!checks.join(old).exists());
+        assert!(checks.join(young).exists());
     }
 }

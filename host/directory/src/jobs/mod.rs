@@ -9,7 +9,7 @@
 //!                 └─────────────────────┘
 //! ```
 //!
-//! Whoever runs a job holds a lease on it, and renews it ([`queue`]). The number of the attempt is
+//! Whoever runs a job holds a lease on it, and renews it. The number of the attempt is
 //! the fencing token: what a holder does changes nothing once another attempt has begun.
 
 mod end;

@@ -64,7 +64,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// A lease is renewed every quarter of it, and by clocks that are a little apart.
 fn lease(text: &str) -> Result<Duration, String> {
     let lease = duration(text)?;
-    if (Duration::from_secs(2)..=Duration::from_secs(3_600)).contains(&lease) {
+    if (Duration::from_secs(2)..=JobSettings::MAX_LEASE).contains(&lease) {
         Ok(lease)
     } else {
         Err("a lease is between 2s and 1h".to_owned())

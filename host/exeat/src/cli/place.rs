@@ -74,6 +74,16 @@ impl Place {
         })
     }
 
+    /// Says so where a database for many machines has its files on one of them.
+    pub(crate) fn warn_of_local_files(&self) {
+        if self.store.is_none() && matches!(self.database(), DatabaseUrl::Postgres(_)) {
+            eprintln!(
+                "warning: files of exports are kept in {} on this machine; --store names a place for all of them",
+                self.data.display()
+            );
+        }
+    }
+
     /// The platform's database, if users are read from there.
     pub(crate) fn source(&self) -> Result<Option<SourceSettings>> {
         let Some(name) = &self.source else {

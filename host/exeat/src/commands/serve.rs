@@ -19,6 +19,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub(crate) async fn run(place: &Place, args: ServeArgs) -> Result<ExitCode> {
     let engine = Engine::open(place.settings_with(args.house.settings())?).await?;
     engine.vault().check().await?;
+    place.warn_of_local_files();
     let listener = listen(args.listen).await?;
     eprintln!("listening on http://{}", listener.local_addr()?);
     serve(engine, listener, args.workers, args.house.grace).await

@@ -13,6 +13,7 @@ use crate::cli::{Place, WorkArgs};
 pub(crate) async fn run(place: &Place, args: WorkArgs) -> Result<ExitCode> {
     let engine = Engine::open(place.settings_with(args.house.settings())?).await?;
     engine.vault().check().await?;
+    place.warn_of_local_files();
     let stop = Stop::default();
     eprintln!(
         "working for {}, {} exports at once; Ctrl-C stops",
