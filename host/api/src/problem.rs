@@ -358,7 +358,9 @@ impl From<EngineError> for Problem {
             EngineError::Export(ExportFailure::Plugin(failure)) => {
                 Self::new("plugin-failed", exeat_gate::redact_text(&failure.to_string()))
             }
-            EngineError::Export(failure) if failure.is_transient() && !matches!(failure, ExportFailure::Busy) => {
+            EngineError::Export(failure)
+                if failure.is_transient() && !matches!(failure, ExportFailure::Busy) =>
+            {
                 tracing::warn!(error = %exeat_gate::redact_text(&failure.to_string()), "a request failed for now");
                 Self::new("unavailable", "the database or the store cannot be reached")
             }

@@ -100,13 +100,7 @@ impl Engine {
             .collect();
         let progress = ProgressWatch::default();
         let cancel = self.closing.child_token();
-        let pipeline = Pipeline::start(
-            &spec,
-            snapshot,
-            opened,
-            progress.clone(),
-            cancel.clone(),
-        );
+        let pipeline = Pipeline::start(&spec, snapshot, opened, progress.clone(), cancel.clone());
         let (chunks_to, chunks) = mpsc::channel(IN_FLIGHT);
         let ending = Ending {
             directory: self.directory.clone(),

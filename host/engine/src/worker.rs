@@ -134,7 +134,11 @@ async fn keep_house(engine: Engine, stop: CancellationToken) {
             swept = Some(Instant::now());
             match engine.sweep().await {
                 Ok(swept) if swept.orphans + swept.purged > 0 => {
-                    tracing::info!(purged = swept.purged, orphans = swept.orphans, "files were removed");
+                    tracing::info!(
+                        purged = swept.purged,
+                        orphans = swept.orphans,
+                        "files were removed"
+                    );
                 }
                 Ok(_) => {}
                 Err(error) => tracing::error!(%error, "the vault cannot be swept"),

@@ -102,10 +102,7 @@ impl From<sqlx::Error> for PostgresError {
 
 fn of_server(error: &PgDatabaseError) -> PostgresError {
     let code = error.code();
-    if matches!(
-        code,
-        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04"
-    ) || code.starts_with("08") {
+    if matches!(code, "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04") || code.starts_with("08") {
         return PostgresError::Lost(error.message().to_owned());
     }
     let quotable = CLASSES_WITHOUT_VALUES.contains(&code.get(..2).unwrap_or_default());
