@@ -117,6 +117,9 @@ pub(crate) fn check(text: &str, rules: &Rules<'_>) -> Result<Vec<TableRef>, Stri
         return Err("is empty".to_owned());
     }
     stars(&tokens)?;
+    if tokens.iter().any(|token| token.is_keyword(&["table"])) {
+        return Err("writes TABLE, which takes whole rows; name the columns".to_owned());
+    }
     let (own, at_tables) = tables(&tokens, rules)?;
     let known: Vec<&TableRef> = rules.tables.iter().chain(&own).collect();
     let mut at = 0;

@@ -93,6 +93,10 @@ fn what_reaches_past_the_named_columns_is_refused() {
             "(SELECT c.a FROM others o, credential c)",
             "lists tables with a comma",
         ),
+        (
+            "(SELECT min(s.c) FROM (TABLE credential) AS s(a, b, c))",
+            "writes TABLE",
+        ),
         ("query_to_xml('SELECT 1', true, true, '')", "calls query_to_xml"),
         ("pg_read_file('x')", "calls pg_read_file"),
         ("pg_catalog.pg_read_file('x')", "calls pg_read_file"),
