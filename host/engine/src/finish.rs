@@ -151,14 +151,11 @@ impl Engine {
         how: Return,
         attempt: &Attempt<'_>,
     ) -> Result<bool, DirectoryError> {
-        if self.directory.return_job(job, how).await? {
-            return Ok(true);
-        }
-        let rows_done = attempt.progress.counts().rows_done;
         let now = self.directory.job(&job.tenant, &job.job_id).await?;
         if now.is_none_or(|now| now.cancel_requested_by.is_none()) {
-            return Ok(false);
+            return self.directory.return_job(job, how).await;
         }
+        let rows_done = attempt.progress.counts().rows_done;
         self.record_end(job, JobState::Cancelled, &ExportFailure::Cancelled, rows_done)
             .await
     }

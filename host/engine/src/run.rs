@@ -145,6 +145,10 @@ impl Engine {
     /// The request of a claimed job, checked again: a policy or a plugin may have changed.
     async fn check_claimed(&self, job: &Job) -> Result<ExportSpec, ExportFailure> {
         self.took(Step::Claimed, job)?;
+        if job.cancel_requested_by.is_some() {
+            // Asked of the attempt before, which went back into the queue at that moment.
+            return Err(ExportFailure::Cancelled);
+        }
         let request: ExportRequest =
             serde_json::from_str(&job.request).map_err(|_| DirectoryError::Corrupt("jobs.request"))?;
         let spec = match self.spec(&job.tenant, &request).await {

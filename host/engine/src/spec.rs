@@ -193,13 +193,7 @@ fn check_source(request: &ExportRequest, directory: &Directory) -> Result<String
 /// The fields that were asked for, or the everyday ones that there are where users are read from.
 fn select(request: &ExportRequest, directory: &Directory) -> Result<FieldSelection, RequestError> {
     let Some(names) = &request.fields else {
-        let everyday = FieldSelection::everyday();
-        let readable = everyday
-            .selected()
-            .iter()
-            .filter(|field| directory.can_read(field));
-        let names: Vec<&str> = readable.map(|field| field.name.as_str()).collect();
-        return FieldSelection::named(&names).map_err(field_error);
+        return Ok(FieldSelection::everyday_among(|field| directory.can_read(field)));
     };
     let selection = FieldSelection::named(names).map_err(field_error)?;
     let absent = selection

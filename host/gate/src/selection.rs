@@ -77,6 +77,14 @@ impl FieldSelection {
         }
     }
 
+    /// Those of the everyday fields that there are where users are read from.
+    pub fn everyday_among(is_there: impl Fn(&Field) -> bool) -> Self {
+        Self {
+            selected: catalog().everyday().filter(|field| is_there(field)).collect(),
+            explicit: false,
+        }
+    }
+
     /// Exactly the named fields.
     ///
     /// # Errors

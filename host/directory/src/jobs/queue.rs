@@ -279,8 +279,8 @@ impl Directory {
         Ok(left.map(|us| Duration::from_micros(u64::try_from(us).unwrap_or_default())))
     }
 
-    /// Puts a running job back into the queue. False, and nothing done, if it is no longer ours, or
-    /// if somebody wants it cancelled: then it is to be ended.
+    /// Puts a running job back into the queue. False, and nothing done, if it is no longer ours. If
+    /// somebody wants it cancelled, whoever claims it next is told.
     ///
     /// # Errors
     /// The database refused.
@@ -289,7 +289,7 @@ impl Directory {
         let put_back = format!(
             "UPDATE jobs SET state = 'queued', worker = NULL, lease_until = NULL, run_after = {now} + $3,
                              failures = failures + $4
-             WHERE job_id = $1 AND state = 'running' AND attempt = $2 AND cancel_requested_by IS NULL"
+             WHERE job_id = $1 AND state = 'running' AND attempt = $2"
         );
         let returned = sqlx::query(sqlx::AssertSqlSafe(put_back))
             .bind(&job.job_id)

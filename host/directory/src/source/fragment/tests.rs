@@ -84,7 +84,7 @@ fn what_reaches_past_the_named_columns_is_refused() {
             "takes whole rows of credential",
         ),
         ("(SELECT to_jsonb(c) FROM credential c)", "takes whole rows of c"),
-        ("(TABLE users)", "takes whole rows of users"),
+        ("(TABLE users)", "writes TABLE"),
         (
             "(SELECT c.a FROM credential c(a, b))",
             "gives a table's columns other names",
