@@ -159,7 +159,7 @@ fn every_refusal_is_a_problem_that_says_what_where_and_what_to_do() {
         server.post("/v1/exports", &token, r#"{"colour": 1}"#).json()["code"],
         "invalid-json"
     );
-    let large = format!(r#"{{"fields": ["{}"]}}"#, "x".repeat(2 << 20));
+    let large = format!(r#"{{"fields": ["{}"]}}"#, "x".repeat(1 << 20));
     assert_eq!(
         server.post("/v1/exports", &token, &large).json()["code"],
         "too-large"
