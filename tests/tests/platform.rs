@@ -58,6 +58,11 @@ fn keycloaks_users_are_exported_and_none_of_its_secrets() {
     let globex = house.path("globex.ndjson").to_string_lossy().into_owned();
     house.ok(&["export", "-q", "--tenant", "globex", "-o", &globex]);
     assert_eq!(ids(&std::fs::read_to_string(globex).unwrap()), ["g-5"]);
+    // A realm that there is not is no realm without users.
+    house.ok(&["tenant", "create", "Acme_typo"]);
+    let nobody = house.run(&["export", "-q", "--tenant", "Acme_typo", "-o", "nobody.ndjson"]);
+    assert_eq!(nobody.code, Some(1));
+    assert!(nobody.stderr.contains("has no tenant"), "{}", nobody.stderr);
     // What Keycloak does not have is refused before anything runs.
     let refused = house.run(&[
         "export",

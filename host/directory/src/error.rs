@@ -33,7 +33,7 @@ pub enum DirectoryError {
     #[error("there is no tenant \"{0}\"")]
     UnknownTenant(String),
     /// A tenant cannot have this name.
-    #[error("a tenant's name is 1 to 64 lower-case letters, digits and hyphens")]
+    #[error("a tenant's name is 1 to 64 letters, digits, hyphens and underscores, and begins with no hyphen")]
     TenantName,
     /// A version is not a semantic version.
     #[error("a plugin's version is a semantic version, such as 1.2.0")]

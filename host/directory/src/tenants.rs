@@ -21,7 +21,7 @@ impl std::fmt::Debug for Tenant {
 }
 
 impl Tenant {
-    /// Name: lower-case letters, digits and hyphens.
+    /// Name: letters, digits, hyphens and underscores.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -35,7 +35,7 @@ impl Tenant {
 fn is_tenant_name(name: &str) -> bool {
     let plain = name
         .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     plain && (1..=64).contains(&name.len()) && !name.starts_with('-')
 }
 

@@ -73,7 +73,7 @@ impl SourceDefinition {
                 .and_then(|field| field.split('.').next());
             let fits: &[&str] = match (place.as_str(), field) {
                 ("users.key", _) => &TEXTS,
-                ("users.tenant" | "users.where", _) => &["BOOL"],
+                ("users.tenant" | "users.tenant_exists" | "users.where", _) => &["BOOL"],
                 (_, Some(field)) => self.types_of(field),
                 _ => continue,
             };
@@ -192,6 +192,9 @@ impl SourceDefinition {
         let fields: Vec<_> = self.defined_fields().collect();
         let plan = statements.plan(&fields).map_err(refused)?;
         live.prepare("users", statements.count()).await?;
+        if let Some(exists) = statements.tenant_exists() {
+            live.prepare("users.tenant_exists", exists).await?;
+        }
         live.prepare("users.order", plan.users).await?;
         if let Some(sides) = plan.sides {
             live.prepare("groups, mfa_factor_count, identities", sides)

@@ -40,6 +40,11 @@ async fn read(pool: &PgPool, statements: &Statements, reading: Reading) -> Resul
     let definition = statements.definition();
     let by_index = definition.ordered_by_index;
     let mut main = Session::begin(pool, None, by_index, statements.settings()).await?;
+    if let Some(exists) = statements.tenant_exists()
+        && main.number(exists).await? == 0
+    {
+        return Err(statements.no_tenant());
+    }
     let rows = main.number(statements.count()).await?;
     let rows = u64::try_from(rows).unwrap_or_default();
     let taken_at_us = now_us();

@@ -111,6 +111,20 @@ impl Statements {
             .collect()
     }
 
+    /// Tells by 0 or 1 whether there is such a tenant, if the definition can tell.
+    pub(super) fn tenant_exists(&self) -> Option<String> {
+        let exists = self.definition.users.tenant_exists.as_ref()?;
+        Some(self.rendered(&format!("SELECT count(*) WHERE {exists}")))
+    }
+
+    /// That there is no such tenant.
+    pub(super) fn no_tenant(&self) -> SourceError {
+        SourceError::NoTenant {
+            tenant: self.tenant.clone(),
+            source_name: self.definition.name.clone(),
+        }
+    }
+
     /// Counts the users.
     pub(super) fn count(&self) -> String {
         self.rendered(&format!(

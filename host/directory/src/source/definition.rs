@@ -181,6 +181,7 @@ impl SourceDefinition {
         let optional = [
             ("users.order", &users.order),
             ("users.tenant", &users.tenant),
+            ("users.tenant_exists", &users.tenant_exists),
             ("users.where", &users.condition),
         ];
         fragments.extend(

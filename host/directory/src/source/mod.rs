@@ -70,6 +70,14 @@ pub enum SourceError {
         /// Name of the source.
         source_name: String,
     },
+    /// The source has no such tenant.
+    #[error("the source \"{source_name}\" has no tenant \"{tenant}\"")]
+    NoTenant {
+        /// The tenant that was asked for.
+        tenant: String,
+        /// Name of the source.
+        source_name: String,
+    },
     /// The source holds the users of one tenant, and another was asked for.
     #[error("the source \"{source_name}\" holds the users of another tenant than \"{tenant}\"")]
     OtherTenant {

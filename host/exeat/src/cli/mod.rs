@@ -203,7 +203,7 @@ pub(crate) enum ImportFormatArg {
 pub(crate) enum TenantCommand {
     /// Create a tenant, such as one whose users a platform's database has
     Create {
-        /// 1 to 64 lower-case letters, digits and hyphens
+        /// 1 to 64 letters, digits, hyphens and underscores
         name: String,
     },
     /// List the names of all tenants

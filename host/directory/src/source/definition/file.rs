@@ -35,6 +35,9 @@ pub(crate) struct Users {
     pub(crate) order: Option<String>,
     /// A condition with `{tenant}`.
     pub(crate) tenant: Option<String>,
+    /// A condition with `{tenant}` that is true if there is such a tenant: without it, a tenant that
+    /// is misspelled is one without users.
+    pub(crate) tenant_exists: Option<String>,
     /// The tenant whose users are all that there are.
     pub(crate) single_tenant: Option<String>,
     /// Which rows are users.
