@@ -16,8 +16,8 @@ const WORKERS: usize = 3;
 const JOBS: usize = 200;
 const KILLING: Duration = Duration::from_secs(120);
 const ASKED_PER_SECOND: usize = 4;
-/// How long the store takes to keep an object: attempts last for about a second.
-const STORING: Duration = Duration::from_millis(150);
+/// How long the store takes to keep an object: an attempt lasts for a good part of a second.
+const STORING: Duration = Duration::from_millis(100);
 const TENANTS: [(&str, u64); 4] = [
     ("acme", 20_000),
     ("globex", 10_000),
