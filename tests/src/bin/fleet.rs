@@ -12,10 +12,12 @@ const REQUEST: &str = r#"{"format": "csv"}"#;
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
-    let Some(binary) = args.next() else {
+    let binary = args.next().and_then(|path| std::path::absolute(path).ok());
+    let Some(binary) = binary else {
         eprintln!("fleet EXEAT [EXPORTS [USERS]]");
         return ExitCode::from(2);
     };
+    let binary = binary.to_string_lossy();
     let mut number = || args.next().and_then(|text| text.parse().ok());
     let (exports, users): (u32, u32) = (number().unwrap_or(1_000), number().unwrap_or(1_000));
     println!("workers  seconds  exports/s  users/s");
