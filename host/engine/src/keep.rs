@@ -1,7 +1,8 @@
 //! How long files are kept: purging, deleting, holding, and sweeping up what belongs to nobody.
 
 use exeat_directory::audit::{
-    AuditRecord, BULK_EXPORT_DELETED, BULK_EXPORT_HELD, BULK_EXPORT_PURGED, BULK_EXPORT_RELEASED,
+    AuditRecord, BULK_EXPORT_CANCELLED, BULK_EXPORT_DELETED, BULK_EXPORT_HELD, BULK_EXPORT_PURGED,
+    BULK_EXPORT_RELEASED,
 };
 use exeat_directory::jobs::{Job, JobState, Kept, Removal};
 use exeat_directory::{Tenant, format_timestamp};
@@ -86,14 +87,15 @@ impl Engine {
     pub async fn cancel(&self, tenant: &Tenant, actor: &str, job_id: &str) -> Result<Job, EngineError> {
         let audited = AuditRecord {
             actor: actor.to_owned(),
-            action: exeat_directory::audit::BULK_EXPORT_CANCELLED,
+            action: BULK_EXPORT_CANCELLED,
             job_id: Some(job_id.to_owned()),
             detail: serde_json::json!({"code": "cancelled", "rows_done": 0, "attempt": 0}),
         };
         let found = self.directory.cancel_job(tenant, job_id, actor, &audited).await?;
         match found {
-            Some(JobState::Queued | JobState::Running) => self.find(tenant, job_id).await,
-            Some(JobState::Cancelled) => self.find(tenant, job_id).await,
+            Some(JobState::Queued | JobState::Running | JobState::Cancelled) => {
+                self.find(tenant, job_id).await
+            }
             Some(state) => {
                 let detail = format!("the export is {} already", state.name());
                 Err(RequestError::new("not-cancellable", "", detail).into())

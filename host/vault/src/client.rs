@@ -1,6 +1,7 @@
 //! Clients of the object stores: how long they wait, how often they try, and what they make of an
 //! answer that says no.
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,13 +74,7 @@ pub(crate) fn connect(
                 .with_client_options(transport)
                 // Not every store that speaks S3 deletes in bulk, and a bulk is not tried again.
                 .with_config(AmazonS3ConfigKey::DisableBulkDelete, "true");
-            let builder = options
-                .into_iter()
-                .fold(defaults, |builder, (name, value)| match name.parse() {
-                    Ok(key) => builder.with_config(key, value),
-                    Err(_) => builder,
-                });
-            let client = builder
+            let client = configured(defaults, options, AmazonS3Builder::with_config)
                 .with_bucket_name(bucket)
                 .with_retry(retry)
                 .with_http_connector(Telling)
@@ -88,13 +83,7 @@ pub(crate) fn connect(
         }
         Service::Gcs => {
             let defaults = GoogleCloudStorageBuilder::new().with_client_options(transport);
-            let builder = options
-                .into_iter()
-                .fold(defaults, |builder, (name, value)| match name.parse() {
-                    Ok(key) => builder.with_config(key, value),
-                    Err(_) => builder,
-                });
-            let client = builder
+            let client = configured(defaults, options, GoogleCloudStorageBuilder::with_config)
                 .with_bucket_name(bucket)
                 .with_retry(retry)
                 .with_http_connector(Telling)
@@ -103,13 +92,7 @@ pub(crate) fn connect(
         }
         Service::Azure => {
             let defaults = MicrosoftAzureBuilder::new().with_client_options(transport);
-            let builder = options
-                .into_iter()
-                .fold(defaults, |builder, (name, value)| match name.parse() {
-                    Ok(key) => builder.with_config(key, value),
-                    Err(_) => builder,
-                });
-            let client = builder
+            let client = configured(defaults, options, MicrosoftAzureBuilder::with_config)
                 .with_container_name(bucket)
                 .with_retry(retry)
                 .with_http_connector(Telling)
@@ -117,6 +100,20 @@ pub(crate) fn connect(
             Ok(prefixed(client.map_err(unusable)?, prefix))
         }
     }
+}
+
+/// A client with those of the options that it knows.
+fn configured<B, K: FromStr>(
+    defaults: B,
+    options: impl IntoIterator<Item = (String, String)>,
+    with_config: impl Fn(B, K, String) -> B,
+) -> B {
+    options
+        .into_iter()
+        .fold(defaults, |builder, (name, value)| match name.parse() {
+            Ok(key) => with_config(builder, key, value),
+            Err(_) => builder,
+        })
 }
 
 fn prefixed<S: ObjectStore + MultipartStore>(client: S, prefix: &Path) -> Bucket {
