@@ -10,6 +10,9 @@ use super::PostgresError;
 use super::copy::{Decoder, Step};
 use crate::SourceError;
 
+/// SQLSTATE invalid_parameter_value: what the server says of a snapshot that it does not know.
+const INVALID_SNAPSHOT: &str = "22023";
+
 /// Settings of every transaction; those that a server does not know are left out.
 const SETTINGS: [(&str, &str); 10] = [
     // Compiling delays the first row by up to a second.
@@ -51,9 +54,16 @@ impl Session {
             if !shared.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
                 return Err(PostgresError::Client("a snapshot has a strange name"));
             }
-            sqlx::raw_sql(AssertSqlSafe(format!("SET TRANSACTION SNAPSHOT '{shared}'")))
+            let imported = sqlx::raw_sql(AssertSqlSafe(format!("SET TRANSACTION SNAPSHOT '{shared}'")))
                 .execute(&mut connection)
-                .await?;
+                .await;
+            imported.map_err(|error| match error.into() {
+                // A snapshot that was there a moment ago ends with the connection that exported it.
+                PostgresError::Refused { code, .. } if code == INVALID_SNAPSHOT => {
+                    PostgresError::Lost("the snapshot ended with its connection".to_owned())
+                }
+                other => other,
+            })?;
         }
         let own = SETTINGS
             .into_iter()
