@@ -72,6 +72,13 @@ pub fn find_credential(text: &[u8]) -> Option<CredentialShape> {
 ///
 /// Keys are compared without their separators, so a separator may stand between any two letters.
 pub(crate) fn may_hold_credential(json: &[u8]) -> bool {
+    first_hint(json, 0).is_some()
+}
+
+/// Where the first hint begins that begins at `from` or later: what [`may_hold_credential`] looks
+/// for. Texts that lie end to end are looked through in one go; what seems to begin in one of
+/// them and to end in another is a hint, too, and does no harm.
+pub(crate) fn first_hint(json: &[u8], from: usize) -> Option<usize> {
     static HINTS: LazyLock<Regex> = LazyLock::new(|| {
         let words = KEY_HINTS.map(|word| {
             let letters: Vec<String> = word.chars().map(String::from).collect();
@@ -79,7 +86,7 @@ pub(crate) fn may_hold_credential(json: &[u8]) -> bool {
         });
         compile(&format!(r"(?i:{})|{VALUE_HINTS}", words.join("|")))
     });
-    HINTS.is_match(json)
+    HINTS.find_at(json, from).map(|hint| hint.start())
 }
 
 /// One of these is in every key that names a credential, or something that never leaves.

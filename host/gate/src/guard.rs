@@ -1,13 +1,13 @@
 //! The output guard: layer four of what never leaves, after every plugin.
 
 use std::collections::HashSet;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, StringArray,
     TimestampMicrosecondArray, new_null_array,
 };
-use regex::bytes::Regex;
+use arrow_select::filter::FilterBuilder;
 use serde::de::IgnoredAny;
 use thiserror::Error;
 
@@ -115,7 +115,7 @@ impl GuardError {
 }
 
 /// Checks a plugin's plan once, and everything that it computes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OutputGuard {
     columns: Vec<ShapedColumn>,
     schema: Schema,
@@ -213,9 +213,11 @@ impl OutputGuard {
         let mut columns = record_batch(&self.schema, columns, rows).map_err(|_| GuardError::Columns)?;
         let mut user_ids = input.user_ids.clone();
         if let Some(keep) = keep {
-            columns =
-                arrow_select::filter::filter_record_batch(&columns, keep).map_err(|_| GuardError::Columns)?;
-            let kept = user_ids.map(|ids| arrow_select::filter::filter(&ids, keep));
+            let rows = FilterBuilder::new(keep).optimize().build();
+            columns = rows
+                .filter_record_batch(&columns)
+                .map_err(|_| GuardError::Columns)?;
+            let kept = user_ids.map(|ids| rows.filter(&ids));
             let kept = kept.transpose().map_err(|_| GuardError::Columns)?;
             user_ids = kept.and_then(|ids| ids.as_any().downcast_ref().cloned());
         }
@@ -284,6 +286,7 @@ fn check_column(spec: &ColumnSpec, array: &ArrayRef) -> Result<(), GuardError> {
 }
 
 fn check_json(spec: &ColumnSpec, texts: &StringArray) -> Result<(), GuardError> {
+    let mut known = KnownKeys::default();
     for (row, text) in texts.iter().enumerate() {
         let Some(text) = text else { continue };
         let not_json = |_| GuardError::NotJson {
@@ -310,7 +313,7 @@ fn check_json(spec: &ColumnSpec, texts: &StringArray) -> Result<(), GuardError> 
                 place: place(spec, row),
             });
         }
-        check_keys(text.as_bytes())?;
+        check_keys(text.as_bytes(), &mut known)?;
     }
     Ok(())
 }
@@ -323,6 +326,7 @@ fn place(spec: &ColumnSpec, row: usize) -> String {
 #[derive(Debug, Default)]
 pub struct BytesGuard {
     tail: Vec<u8>,
+    keys: KnownKeys,
 }
 
 impl BytesGuard {
@@ -336,11 +340,11 @@ impl BytesGuard {
     /// # Errors
     /// A credential's shape, or a JSON key that is the name of something that never leaves.
     pub fn check(&mut self, file: &str, bytes: &[u8]) -> Result<(), GuardError> {
-        check_bytes(file, bytes)?;
+        check_bytes(file, bytes, &mut self.keys)?;
         if !self.tail.is_empty() {
             self.tail
                 .extend_from_slice(&bytes[..bytes.len().min(OVERLAP_BYTES)]);
-            check_bytes(file, &self.tail)?;
+            check_bytes(file, &self.tail, &mut self.keys)?;
         }
         let keep = if bytes.len() < OVERLAP_BYTES && !self.tail.is_empty() {
             self.tail.len().min(OVERLAP_BYTES)
@@ -355,36 +359,93 @@ impl BytesGuard {
     }
 }
 
-fn check_bytes(file: &str, bytes: &[u8]) -> Result<(), GuardError> {
+fn check_bytes(file: &str, bytes: &[u8], keys: &mut KnownKeys) -> Result<(), GuardError> {
     match find_credential(bytes) {
         Some(shape) => Err(GuardError::Credential {
             shape,
             place: format!("the file {file}"),
         }),
-        None => check_keys(bytes),
+        None => check_keys(bytes, keys),
     }
 }
 
-/// Looks for JSON keys that are, in any spelling, the name of something that never leaves.
-fn check_keys(bytes: &[u8]) -> Result<(), GuardError> {
-    static KEYS: LazyLock<Regex> = LazyLock::new(|| {
-        let pattern = r#"(?-u)"([^"\\\x00-\x1f]{1,64})"[ \t\r\n]*:"#;
-        Regex::new(pattern).expect("the pattern is tested")
-    });
-    for found in KEYS.captures_iter(bytes) {
-        let name = String::from_utf8_lossy(&found[1]);
+/// Longest JSON key that is looked at, in bytes: no name of something that never leaves is longer,
+/// in any spelling.
+const MAX_KEY_BYTES: usize = 64;
+
+/// Looks for JSON keys that are, in any spelling, the name of something that never leaves: a text in
+/// quotes, perhaps white space, a colon.
+fn check_keys(bytes: &[u8], known: &mut KnownKeys) -> Result<(), GuardError> {
+    for colon in memchr::memchr_iter(b':', bytes) {
+        let Some(quoted) = bytes[..colon].trim_ascii_end().strip_suffix(b"\"") else {
+            continue;
+        };
+        let near = &quoted[quoted.len().saturating_sub(MAX_KEY_BYTES + 1)..];
+        let Some(quote) = memchr::memrchr(b'"', near) else {
+            continue;
+        };
+        let key = &near[quote + 1..];
+        // In JSON, none of these stands in a name that is spelled out: the quote was an escaped one.
+        if known.hold(key) || key.iter().any(|byte| *byte == b'\\' || *byte < 0x20) {
+            continue;
+        }
+        let name = String::from_utf8_lossy(key);
         if let Some(why) = catalog().never(&name) {
             return Err(GuardError::NeverName {
                 name: name.into_owned(),
                 why: why.to_owned(),
             });
         }
+        known.add(key);
     }
     Ok(())
 }
 
+/// Keys that were looked at before and may leave. Those of one object come again with the next one,
+/// in the same order.
+#[derive(Default)]
+struct KnownKeys {
+    keys: Vec<Box<[u8]>>,
+    /// Which one is expected.
+    next: usize,
+}
+
+impl KnownKeys {
+    /// Keys that are remembered: more than a row has, fewer than a hostile adapter could fill memory
+    /// or time with.
+    const MOST: usize = 128;
+
+    fn hold(&mut self, key: &[u8]) -> bool {
+        let expected = self.keys.get(self.next).is_some_and(|known| **known == *key);
+        let place = if expected {
+            Some(self.next)
+        } else {
+            self.keys.iter().position(|known| **known == *key)
+        };
+        if let Some(place) = place {
+            self.next = (place + 1) % self.keys.len();
+        }
+        place.is_some()
+    }
+
+    fn add(&mut self, key: &[u8]) {
+        if self.keys.len() < Self::MOST {
+            self.keys.push(key.into());
+        }
+    }
+}
+
+/// Says how many, not which.
+impl std::fmt::Debug for KnownKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "KnownKeys({})", self.keys.len())
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn spec(name: &str, column_type: ColumnType) -> ColumnSpec {
@@ -497,6 +558,24 @@ mod tests {
             guard.admit(&input(1), vec![twice], None),
             Err(GuardError::Credential { .. })
         ));
+    }
+
+    proptest! {
+        /// Held against a pattern that says the same.
+        #[test]
+        fn a_key_is_found_however_it_stands(
+            pieces in proptest::collection::vec(prop::sample::select(vec![
+                "\"", "password_hash", "refreshToken", ":", " ", "\n", "\\", ",", "a", "{", "\"id\":1,",
+            ]), 0..30),
+        ) {
+            let text = pieces.concat();
+            let pattern = regex::Regex::new(r#""([^"\\\x00-\x1f]{1,64})"[ \t\r\n\x0C]*:"#).unwrap();
+            // From every place, since a match hides those that begin in it.
+            let never = (0..text.len())
+                .filter_map(|from| pattern.captures_at(&text, from))
+                .any(|found| catalog().never(&found[1]).is_some());
+            prop_assert_eq!(check_keys(text.as_bytes(), &mut KnownKeys::default()).is_err(), never);
+        }
     }
 
     #[test]

@@ -7,13 +7,18 @@ use serde_json::Value;
 
 use crate::batch::Suppressed;
 use crate::catalog::catalog;
-use crate::credentials::{find_credential, is_credential_key, may_hold_credential};
+use crate::credentials::{find_credential, is_credential_key};
 
-/// JSON text without what looks like a credential; nothing where it is not JSON at all.
+/// JSON text without what looks like a credential; nothing where it is not JSON at all. `suspect`
+/// is what [`may_hold_credential`](crate::credentials::may_hold_credential) says of it.
 /// Text that holds nothing suspicious is handed back as it came. Any other is written anew: a
 /// member whose key stands twice is looked at once, so only what was looked at may leave.
-pub(crate) fn scrub_text<'a>(json: &'a str, suppressed: &mut Suppressed) -> Option<Cow<'a, str>> {
-    if !may_hold_credential(json.as_bytes()) {
+pub(crate) fn scrub_text<'a>(
+    json: &'a str,
+    suspect: bool,
+    suppressed: &mut Suppressed,
+) -> Option<Cow<'a, str>> {
+    if !suspect {
         if serde_json::from_str::<IgnoredAny>(json).is_ok() {
             return Some(Cow::Borrowed(json));
         }
@@ -56,10 +61,12 @@ pub(crate) fn may_not_be_a_key(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credentials::may_hold_credential;
 
     fn scrubbed(json: &str) -> (Option<String>, Suppressed) {
         let mut suppressed = Suppressed::default();
-        let text = scrub_text(json, &mut suppressed).map(Cow::into_owned);
+        let suspect = may_hold_credential(json.as_bytes());
+        let text = scrub_text(json, suspect, &mut suppressed).map(Cow::into_owned);
         (text, suppressed)
     }
 
