@@ -6,8 +6,9 @@ use arrow_array::ArrayRef;
 use exeat_gate::{ColumnSpec, ShapedBatch};
 
 use crate::format::Encoder;
-use crate::time::write_timestamp;
-use crate::value::{Column, Items, Value, columns, write_bool, write_float, write_int};
+use crate::scan::{ScannedText, append_preceded};
+use crate::time::Calendar;
+use crate::value::{Column, Items, Special, Value, columns, write_bool, write_float, write_int};
 use crate::{EncodeError, FormulaPolicy};
 
 /// Writes CSV: a header, lines that end in CR LF, UTF-8 without a byte order mark.
@@ -28,6 +29,7 @@ pub struct CsvEncoder {
     formulas: FormulaPolicy,
     /// Where a list is joined before it is looked at as one text.
     joined: Vec<u8>,
+    calendar: Calendar,
 }
 
 impl CsvEncoder {
@@ -37,6 +39,7 @@ impl CsvEncoder {
             schema: schema.into(),
             formulas,
             joined: Vec::new(),
+            calendar: Calendar::default(),
         }
     }
 
@@ -47,7 +50,13 @@ impl CsvEncoder {
         rows: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        let columns = columns(&self.schema, arrays)?;
+        let special = Special {
+            text: needs_quotes,
+            // JSON is looked at as a whole: nearly all of it needs quotes.
+            json: |_| false,
+            item: |byte| needs_quotes(byte) || byte == b'\\',
+        };
+        let columns = columns(&self.schema, arrays, &special)?;
         let start = out.len();
         for row in 0..rows {
             if let Err(error) = self.write_row(&columns, row, out) {
@@ -75,18 +84,15 @@ impl CsvEncoder {
                 Some(Value::Int64(value)) => write_int(value, out),
                 Some(Value::Float64(value)) => write_float(value, out),
                 Some(Value::Timestamp(micros)) => {
-                    write_timestamp(micros, out).map_err(|_| EncodeError::Timestamp {
-                        column: self.schema[index].name.clone(),
-                    })?
+                    self.calendar
+                        .write_timestamp(micros, out)
+                        .map_err(|_| EncodeError::Timestamp {
+                            column: self.schema[index].name.clone(),
+                        })?
                 }
-                Some(Value::Text(text)) => self.write_text(text.as_bytes(), out),
-                Some(Value::Json(json)) => self.write_json(json, out),
-                Some(Value::List(items)) => {
-                    let mut joined = std::mem::take(&mut self.joined);
-                    join(items, &mut joined);
-                    self.write_text(&joined, out);
-                    self.joined = joined;
-                }
+                Some(Value::Text(text)) => self.write_scanned(text, out),
+                Some(Value::Json(json)) => self.write_json(json.bytes(), out),
+                Some(Value::List(items)) => self.write_list(items, out),
             }
         }
         if out.len() == start {
@@ -96,27 +102,44 @@ impl CsvEncoder {
         Ok(())
     }
 
+    /// Appends a text of which it is known whether it holds a byte that needs quotes.
+    #[inline]
+    fn write_scanned(&self, text: ScannedText<'_>, out: &mut Vec<u8>) {
+        let bytes = text.bytes();
+        if text.careful || has_bare_ends(bytes) || self.formulas.marks(bytes) {
+            return self.write_text(bytes, out);
+        }
+        text.append_to(out);
+    }
+
     fn write_text(&self, text: &[u8], out: &mut Vec<u8>) {
         write_cell(text, self.formulas.marks(text), self.formulas.quotes_all(), out);
     }
 
-    fn write_json(&self, json: &str, out: &mut Vec<u8>) {
+    fn write_json(&self, json: &[u8], out: &mut Vec<u8>) {
         let json = json.trim_ascii();
-        let Some(inside) = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')) else {
-            if json != "null" {
-                self.write_text(json.as_bytes(), out);
+        let Some(inside) = json.strip_prefix(b"\"").and_then(|json| json.strip_suffix(b"\"")) else {
+            if json != b"null" {
+                self.write_text(json, out);
             }
             return;
         };
-        if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
-            return self.write_text(inside.as_bytes(), out);
+        if memchr::memchr(b'\\', inside).is_none() {
+            return self.write_text(inside, out);
         }
         // JSON may escape half of a surrogate pair. No export should fail for what one user put
         // into an attribute, so that such a string stays JSON.
-        match serde_json::from_str::<String>(json) {
+        match serde_json::from_slice::<String>(json) {
             Ok(text) => self.write_text(text.as_bytes(), out),
-            Err(_) => self.write_text(json.as_bytes(), out),
+            Err(_) => self.write_text(json, out),
         }
+    }
+
+    fn write_list(&mut self, items: Items<'_>, out: &mut Vec<u8>) {
+        let mut joined = std::mem::take(&mut self.joined);
+        join(items, &mut joined);
+        self.write_text(&joined, out);
+        self.joined = joined;
     }
 }
 
@@ -155,26 +178,22 @@ impl Encoder for CsvEncoder {
     }
 }
 
-/// Bytes that must not stand in a cell without quotes around it.
-const SPECIAL: [bool; 256] = {
-    let mut special = [false; 256];
-    special[b',' as usize] = true;
-    special[b'"' as usize] = true;
-    special[b'\r' as usize] = true;
-    special[b'\n' as usize] = true;
-    special
-};
+/// Whether a byte must not stand in a cell without quotes around it.
+#[inline]
+fn needs_quotes(byte: u8) -> bool {
+    // Not lazily: many are looked at together.
+    (byte == b',') | (byte == b'"') | (byte == b'\r') | (byte == b'\n')
+}
 
-fn needs_quotes(text: &[u8]) -> bool {
-    match text {
-        [] | [b' ', ..] | [.., b' '] => true,
-        _ => text.iter().any(|byte| SPECIAL[usize::from(*byte)]),
-    }
+/// Whether a text needs quotes for how it begins or ends.
+#[inline]
+fn has_bare_ends(text: &[u8]) -> bool {
+    matches!(text, [] | [b' ', ..] | [.., b' '])
 }
 
 /// Appends a text that is there, which is never an empty cell.
 fn write_cell(text: &[u8], marked: bool, quoted: bool, out: &mut Vec<u8>) {
-    let quoted = quoted || needs_quotes(text);
+    let quoted = quoted || has_bare_ends(text) || text.iter().any(|byte| needs_quotes(*byte));
     if quoted {
         out.push(b'"');
     }
@@ -182,7 +201,7 @@ fn write_cell(text: &[u8], marked: bool, quoted: bool, out: &mut Vec<u8>) {
         out.push(b'\'');
     }
     if quoted {
-        preceded(b'"', memchr::memchr_iter(b'"', text), text, out);
+        append_preceded(b'"', b'"', text, out);
         out.push(b'"');
     } else {
         out.extend_from_slice(text);
@@ -196,20 +215,17 @@ fn join(items: Items<'_>, joined: &mut Vec<u8>) {
         if index > 0 {
             joined.push(b',');
         }
-        let text = item.unwrap_or_default().as_bytes();
-        preceded(b'\\', memchr::memchr2_iter(b',', b'\\', text), text, joined);
+        match item {
+            None => {}
+            Some(text) if !text.careful => text.append_to(joined),
+            Some(text) => text.bytes().iter().for_each(|byte| {
+                if matches!(byte, b',' | b'\\') {
+                    joined.push(b'\\');
+                }
+                joined.push(*byte);
+            }),
+        }
     }
-}
-
-/// Appends a text, with `before` in front of each byte at the given places.
-fn preceded(before: u8, places: impl Iterator<Item = usize>, text: &[u8], out: &mut Vec<u8>) {
-    let mut done = 0;
-    for place in places {
-        out.extend_from_slice(&text[done..place]);
-        out.push(before);
-        done = place;
-    }
-    out.extend_from_slice(&text[done..]);
 }
 
 #[cfg(test)]

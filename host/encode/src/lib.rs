@@ -18,6 +18,7 @@ mod format;
 mod formula;
 mod named;
 mod ndjson;
+mod scan;
 #[cfg(test)]
 mod testing;
 mod time;

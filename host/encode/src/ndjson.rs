@@ -4,8 +4,9 @@ use arrow_array::ArrayRef;
 use exeat_gate::{ColumnSpec, ShapedBatch};
 
 use crate::format::Encoder;
-use crate::time::write_timestamp;
-use crate::value::{Items, Value, columns, write_bool, write_float, write_int};
+use crate::scan::ScannedText;
+use crate::time::Calendar;
+use crate::value::{Items, Special, Value, columns, write_bool, write_float, write_int};
 use crate::{EncodeError, value};
 
 /// Writes NDJSON: one object a line, its keys in the order of the columns, every key in every
@@ -15,6 +16,7 @@ pub struct NdjsonEncoder {
     schema: Box<[ColumnSpec]>,
     /// What stands before each value: brace or comma, and the key.
     prefixes: Box<[Box<[u8]>]>,
+    calendar: Calendar,
 }
 
 impl NdjsonEncoder {
@@ -22,13 +24,14 @@ impl NdjsonEncoder {
     pub fn new(schema: &[ColumnSpec]) -> Self {
         let prefix = |(index, spec): (usize, &ColumnSpec)| {
             let mut prefix = vec![if index == 0 { b'{' } else { b',' }];
-            write_text(&spec.name, &mut prefix);
+            write_text(spec.name.as_bytes(), &mut prefix);
             prefix.push(b':');
             prefix.into_boxed_slice()
         };
         Self {
             schema: schema.into(),
             prefixes: schema.iter().enumerate().map(prefix).collect(),
+            calendar: Calendar::default(),
         }
     }
 
@@ -39,7 +42,12 @@ impl NdjsonEncoder {
         rows: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        let columns = columns(&self.schema, arrays)?;
+        let special = Special {
+            text: needs_escape,
+            json: |byte| (byte == b'\n') | (byte == b'\r'),
+            item: needs_escape,
+        };
+        let columns = columns(&self.schema, arrays, &special)?;
         let start = out.len();
         for row in 0..rows {
             if let Err(error) = self.write_row(&columns, row, out) {
@@ -51,7 +59,7 @@ impl NdjsonEncoder {
     }
 
     fn write_row(
-        &self,
+        &mut self,
         columns: &[value::Column<'_>],
         row: usize,
         out: &mut Vec<u8>,
@@ -68,13 +76,16 @@ impl NdjsonEncoder {
                 Some(Value::Float64(value)) => write_float(value, out),
                 Some(Value::Timestamp(micros)) => {
                     out.push(b'"');
-                    write_timestamp(micros, out).map_err(|_| EncodeError::Timestamp {
-                        column: self.schema[index].name.clone(),
-                    })?;
+                    self.calendar
+                        .write_timestamp(micros, out)
+                        .map_err(|_| EncodeError::Timestamp {
+                            column: self.schema[index].name.clone(),
+                        })?;
                     out.push(b'"');
                 }
-                Some(Value::Text(text)) => write_text(text, out),
-                Some(Value::Json(json)) => write_json(json, out),
+                Some(Value::Text(text)) => write_scanned(text, out),
+                Some(Value::Json(json)) if json.careful => write_json(json.bytes(), out),
+                Some(Value::Json(json)) => json.append_to(out),
                 Some(Value::List(items)) => write_list(items, out),
             }
         }
@@ -94,34 +105,46 @@ impl Encoder for NdjsonEncoder {
     }
 }
 
-/// What follows the backslash where a byte must be escaped; zero where it need not be. Bytes
-/// from 0x80 are parts of characters that stand for themselves.
-const ESCAPES: [u8; 256] = {
-    let mut escapes = [0; 256];
-    let mut control = 0;
-    while control < 0x20 {
-        escapes[control] = b'u';
-        control += 1;
+/// Whether JSON must escape a byte in a string. Bytes from 0x80 are parts of characters that
+/// stand for themselves.
+#[inline]
+fn needs_escape(byte: u8) -> bool {
+    // Not lazily: many are looked at together.
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+}
+
+/// What follows the backslash where a byte is escaped: `u` where it has no letter of its own.
+fn escape_letter(byte: u8) -> u8 {
+    match byte {
+        0x08 => b'b',
+        b'\t' => b't',
+        b'\n' => b'n',
+        0x0C => b'f',
+        b'\r' => b'r',
+        b'"' | b'\\' => byte,
+        _ => b'u',
     }
-    escapes[0x08] = b'b';
-    escapes[b'\t' as usize] = b't';
-    escapes[b'\n' as usize] = b'n';
-    escapes[0x0C] = b'f';
-    escapes[b'\r' as usize] = b'r';
-    escapes[b'"' as usize] = b'"';
-    escapes[b'\\' as usize] = b'\\';
-    escapes
-};
+}
+
+/// Appends a JSON string of a text of which it is known whether it needs an escape.
+#[inline]
+fn write_scanned(text: ScannedText<'_>, out: &mut Vec<u8>) {
+    if text.careful {
+        return write_text(text.bytes(), out);
+    }
+    out.push(b'"');
+    text.append_to(out);
+    out.push(b'"');
+}
 
 /// Appends a JSON string.
-fn write_text(text: &str, out: &mut Vec<u8>) {
+fn write_text(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    let mut rest = text.as_bytes();
-    // Most texts need no escape and are copied in one run.
-    while let Some(at) = rest.iter().position(|byte| ESCAPES[usize::from(*byte)] != 0) {
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| needs_escape(*byte)) {
         let byte = rest[at];
         out.extend_from_slice(&rest[..at]);
-        match ESCAPES[usize::from(byte)] {
+        match escape_letter(byte) {
             b'u' => {
                 let hex = b"0123456789abcdef";
                 out.extend_from_slice(b"\\u00");
@@ -138,14 +161,14 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
 
 /// Appends text that is JSON already. A line break can only stand between its tokens, where a
 /// space means the same and keeps the row on one line.
-fn write_json(json: &str, out: &mut Vec<u8>) {
-    let mut rest = json.as_bytes();
-    while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
-        out.extend_from_slice(&rest[..at]);
-        out.push(b' ');
-        rest = &rest[at + 1..];
+fn write_json(json: &[u8], out: &mut Vec<u8>) {
+    let begin = out.len();
+    out.extend_from_slice(json);
+    for byte in &mut out[begin..] {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
     }
-    out.extend_from_slice(rest);
 }
 
 fn write_list(items: Items<'_>, out: &mut Vec<u8>) {
@@ -155,7 +178,7 @@ fn write_list(items: Items<'_>, out: &mut Vec<u8>) {
             out.push(b',');
         }
         match item {
-            Some(text) => write_text(text, out),
+            Some(text) => write_scanned(text, out),
             None => out.extend_from_slice(b"null"),
         }
     }

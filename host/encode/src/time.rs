@@ -17,39 +17,71 @@ const LEAP: [i64; 13] = [0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335, 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct OutOfRange;
 
-/// Appends a time, given in microseconds since 1970, as in `2026-01-15T10:00:00.25Z`. The
-/// fraction is as long as it must be to be exact, and absent where it is zero.
-pub(crate) fn write_timestamp(micros: i64, out: &mut Vec<u8>) -> Result<(), OutOfRange> {
-    let days = micros.div_euclid(MICROS_PER_DAY) + DAYS_BEFORE_1970;
-    if !(0..DAYS_OF_FOUR_DIGITS).contains(&days) {
-        return Err(OutOfRange);
-    }
-    let (year, month, day) = date(days);
-    let of_day = micros.rem_euclid(MICROS_PER_DAY);
-    let (seconds, mut fraction) = (of_day / MICROS_PER_SECOND, of_day % MICROS_PER_SECOND);
+/// Writes times, and remembers the day of the last one: users who are exported one after the other
+/// often signed up on the same day.
+#[derive(Clone, Debug)]
+pub(crate) struct Calendar {
+    /// Days since 0000-01-01, and how they are written.
+    day: i64,
+    date: [u8; 10],
+}
 
-    let mut text = *b"0000-00-00T00:00:00.000000Z";
-    put(&mut text, 0, year / 100);
-    put(&mut text, 2, year % 100);
-    put(&mut text, 5, month);
-    put(&mut text, 8, day);
-    put(&mut text, 11, seconds / 3600);
-    put(&mut text, 14, seconds / 60 % 60);
-    put(&mut text, 17, seconds % 60);
-    let mut end = 19;
-    if fraction != 0 {
-        put(&mut text, 20, fraction / 10_000);
-        put(&mut text, 22, fraction / 100 % 100);
-        put(&mut text, 24, fraction % 100);
-        end = 26;
-        while fraction % 10 == 0 {
-            fraction /= 10;
-            end -= 1;
+impl Default for Calendar {
+    fn default() -> Self {
+        Self {
+            day: 0,
+            date: *b"0000-01-01",
         }
     }
-    text[end] = b'Z';
-    out.extend_from_slice(&text[..=end]);
-    Ok(())
+}
+
+impl Calendar {
+    /// Appends a time, given in microseconds since 1970, as in `2026-01-15T10:00:00.25Z`. The
+    /// fraction is as long as it must be to be exact, and absent where it is zero.
+    #[inline]
+    pub(crate) fn write_timestamp(&mut self, micros: i64, out: &mut Vec<u8>) -> Result<(), OutOfRange> {
+        let day = micros.div_euclid(MICROS_PER_DAY) + DAYS_BEFORE_1970;
+        if day != self.day {
+            self.turn_to(day)?;
+        }
+        let of_day = micros.rem_euclid(MICROS_PER_DAY);
+        let (seconds, mut fraction) = (of_day / MICROS_PER_SECOND, of_day % MICROS_PER_SECOND);
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        text[..10].copy_from_slice(&self.date);
+        put(&mut text, 11, seconds / 3600);
+        put(&mut text, 14, seconds / 60 % 60);
+        put(&mut text, 17, seconds % 60);
+        let mut end = 19;
+        if fraction != 0 {
+            put(&mut text, 20, fraction / 10_000);
+            put(&mut text, 22, fraction / 100 % 100);
+            put(&mut text, 24, fraction % 100);
+            end = 26;
+            while fraction % 10 == 0 {
+                fraction /= 10;
+                end -= 1;
+            }
+        }
+        text[end] = b'Z';
+        // All of it, then back: a copy of constant length needs no call.
+        let end = out.len() + end + 1;
+        out.extend_from_slice(&text);
+        out.truncate(end);
+        Ok(())
+    }
+
+    fn turn_to(&mut self, day: i64) -> Result<(), OutOfRange> {
+        if !(0..DAYS_OF_FOUR_DIGITS).contains(&day) {
+            return Err(OutOfRange);
+        }
+        let (year, month, of_month) = date(day);
+        put(&mut self.date, 0, year / 100);
+        put(&mut self.date, 2, year % 100);
+        put(&mut self.date, 5, month);
+        put(&mut self.date, 8, of_month);
+        self.day = day;
+        Ok(())
+    }
 }
 
 /// Writes a number below 100 as two digits.
@@ -96,7 +128,9 @@ mod tests {
 
     fn text(micros: i64) -> String {
         let mut out = Vec::new();
-        write_timestamp(micros, &mut out).expect("a time in range");
+        Calendar::default()
+            .write_timestamp(micros, &mut out)
+            .expect("a time in range");
         String::from_utf8(out).expect("ASCII")
     }
 
@@ -129,7 +163,10 @@ mod tests {
         assert_eq!(text(LAST), "9999-12-31T23:59:59.999999Z");
         for out_of_range in [i64::MIN, FIRST - 1, LAST + 1, i64::MAX] {
             let mut out = Vec::new();
-            assert_eq!(write_timestamp(out_of_range, &mut out), Err(OutOfRange));
+            assert_eq!(
+                Calendar::default().write_timestamp(out_of_range, &mut out),
+                Err(OutOfRange)
+            );
             assert!(out.is_empty());
         }
     }
@@ -157,6 +194,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_remembered_day_changes_nothing(times in proptest::collection::vec(FIRST..=LAST, 1..20), again in any::<bool>()) {
+            let mut calendar = Calendar::default();
+            for time in times {
+                for time in [time, if again { time } else { (time + 1_000_000).min(LAST) }] {
+                    let mut out = Vec::new();
+                    calendar.write_timestamp(time, &mut out).expect("a time in range");
+                    prop_assert_eq!(String::from_utf8(out).expect("ASCII"), text(time));
+                }
+            }
+        }
+
         #[test]
         fn a_time_reads_back_to_the_microsecond(time in FIRST..=253_402_207_200_000_000) {
             // The upper end is the last time that jiff reads, a day before the last of ours.

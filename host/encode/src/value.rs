@@ -8,6 +8,7 @@ use arrow_buffer::NullBuffer;
 use exeat_gate::{ColumnSpec, ColumnType};
 
 use crate::EncodeError;
+use crate::scan::{ScannedText, ScannedTexts};
 
 /// A column of a batch. Made once a batch, so that a cell costs no look at types.
 pub(crate) struct Column<'a> {
@@ -15,18 +16,28 @@ pub(crate) struct Column<'a> {
     values: Values<'a>,
 }
 
-#[derive(Clone, Copy)]
 enum Values<'a> {
     Boolean(&'a BooleanArray),
     Int64(&'a Int64Array),
     Float64(&'a Float64Array),
     Timestamp(&'a TimestampMicrosecondArray),
-    Text(&'a StringArray),
-    Json(&'a StringArray),
+    Text(ScannedTexts<'a>),
+    Json(ScannedTexts<'a>),
     List {
         offsets: &'a [i32],
-        items: &'a StringArray,
+        nulls: Option<&'a NullBuffer>,
+        items: ScannedTexts<'a>,
     },
+}
+
+/// Which bytes a format cannot write as they are.
+pub(crate) struct Special<T, J, L> {
+    /// In a text.
+    pub(crate) text: T,
+    /// In JSON.
+    pub(crate) json: J,
+    /// In a text of a list.
+    pub(crate) item: L,
 }
 
 /// One value that is there.
@@ -36,19 +47,19 @@ pub(crate) enum Value<'a> {
     /// A number that is finite: the others are missing, since neither format can write them.
     Float64(f64),
     Timestamp(i64),
-    Text(&'a str),
-    Json(&'a str),
+    Text(ScannedText<'a>),
+    Json(ScannedText<'a>),
     List(Items<'a>),
 }
 
 impl<'a> Column<'a> {
     /// The value in a row; none where it is missing.
     #[inline]
-    pub(crate) fn value(&self, row: usize) -> Option<Value<'a>> {
+    pub(crate) fn value(&self, row: usize) -> Option<Value<'_>> {
         if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
             return None;
         }
-        Some(match self.values {
+        Some(match &self.values {
             Values::Boolean(array) => Value::Boolean(array.value(row)),
             Values::Int64(array) => Value::Int64(array.value(row)),
             Values::Float64(array) => {
@@ -57,10 +68,15 @@ impl<'a> Column<'a> {
                     .map(Value::Float64);
             }
             Values::Timestamp(array) => Value::Timestamp(array.value(row)),
-            Values::Text(array) => Value::Text(array.value(row)),
-            Values::Json(array) => Value::Json(array.value(row)),
-            Values::List { offsets, items } => Value::List(Items {
+            Values::Text(texts) => Value::Text(texts.get(row)),
+            Values::Json(texts) => Value::Json(texts.get(row)),
+            Values::List {
+                offsets,
+                nulls,
                 items,
+            } => Value::List(Items {
+                items,
+                nulls: *nulls,
                 next: offsets[row] as usize,
                 end: offsets[row + 1] as usize,
             }),
@@ -70,18 +86,20 @@ impl<'a> Column<'a> {
 
 /// The texts of one list; none for one that is missing.
 pub(crate) struct Items<'a> {
-    items: &'a StringArray,
+    items: &'a ScannedTexts<'a>,
+    nulls: Option<&'a NullBuffer>,
     next: usize,
     end: usize,
 }
 
 impl<'a> Iterator for Items<'a> {
-    type Item = Option<&'a str>;
+    type Item = Option<ScannedText<'a>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let item = (self.next < self.end).then_some(self.next)?;
         self.next += 1;
-        Some(self.items.is_valid(item).then(|| self.items.value(item)))
+        let present = self.nulls.is_none_or(|nulls| nulls.is_valid(item));
+        Some(present.then(|| self.items.get(item)))
     }
 }
 
@@ -89,6 +107,7 @@ impl<'a> Iterator for Items<'a> {
 pub(crate) fn columns<'a>(
     schema: &[ColumnSpec],
     arrays: &'a [ArrayRef],
+    special: &Special<impl Fn(u8) -> bool, impl Fn(u8) -> bool, impl Fn(u8) -> bool>,
 ) -> Result<Vec<Column<'a>>, EncodeError> {
     if schema.len() != arrays.len() {
         return Err(EncodeError::Columns);
@@ -96,11 +115,15 @@ pub(crate) fn columns<'a>(
     schema
         .iter()
         .zip(arrays)
-        .map(|(spec, array)| column(spec, array).ok_or(EncodeError::Columns))
+        .map(|(spec, array)| column(spec, array, special).ok_or(EncodeError::Columns))
         .collect()
 }
 
-fn column<'a>(spec: &ColumnSpec, array: &'a ArrayRef) -> Option<Column<'a>> {
+fn column<'a>(
+    spec: &ColumnSpec,
+    array: &'a ArrayRef,
+    special: &Special<impl Fn(u8) -> bool, impl Fn(u8) -> bool, impl Fn(u8) -> bool>,
+) -> Option<Column<'a>> {
     fn typed<T: 'static>(array: &ArrayRef) -> Option<&T> {
         array.as_any().downcast_ref()
     }
@@ -109,13 +132,15 @@ fn column<'a>(spec: &ColumnSpec, array: &'a ArrayRef) -> Option<Column<'a>> {
         ColumnType::Int64 => Values::Int64(typed(array)?),
         ColumnType::Float64 => Values::Float64(typed(array)?),
         ColumnType::TimestampUs => Values::Timestamp(typed(array)?),
-        ColumnType::Utf8 => Values::Text(typed(array)?),
-        ColumnType::Json => Values::Json(typed(array)?),
+        ColumnType::Utf8 => Values::Text(ScannedTexts::new(typed(array)?, &special.text)),
+        ColumnType::Json => Values::Json(ScannedTexts::new(typed(array)?, &special.json)),
         ColumnType::Utf8List => {
             let lists: &ListArray = typed(array)?;
+            let items: &StringArray = typed(lists.values())?;
             Values::List {
                 offsets: lists.value_offsets(),
-                items: typed(lists.values())?,
+                nulls: items.nulls(),
+                items: ScannedTexts::new(items, &special.item),
             }
         }
     };
