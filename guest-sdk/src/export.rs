@@ -5,7 +5,7 @@ use crate::bindings::transform::exports::exeat::plugin::transform as wit_transfo
 use crate::bindings::types;
 use crate::config;
 use crate::error::Fault;
-use crate::input::Row;
+use crate::input::{Row, View};
 use crate::logging::report_panics;
 use crate::output::{Output, set_bit};
 use crate::plan::{AdapterPlan, TransformPlan};
@@ -47,11 +47,12 @@ impl<T: Transform> TransformRun<T> {
     /// Processes a batch.
     pub fn process(&mut self, batch: &types::Batch) -> wit_transform::Output {
         let rows = batch.rows as usize;
+        let columns: Vec<View<'_>> = batch.columns.iter().map(View::of).collect();
         let mut out = Output::new(&self.computed, rows);
         let mut keep = None;
         let mut rejects = Vec::new();
         for index in 0..rows {
-            let stays = match self.transform.row(Row::new(&batch.columns, index), &mut out) {
+            let stays = match self.transform.row(Row::new(&columns, index), &mut out) {
                 Ok(verdict) => verdict == Verdict::Keep,
                 Err(reject) => {
                     out.abandon_row();
@@ -94,13 +95,11 @@ impl<A: Adapter> AdapterRun<A> {
 
     /// Processes a batch.
     pub fn process(&mut self, batch: &types::Batch) -> wit_adapter::Encoded {
+        let columns: Vec<View<'_>> = batch.columns.iter().map(View::of).collect();
         let mut sink = Sink::new();
         let mut counts = Counts::default();
         for index in 0..batch.rows {
-            match self
-                .adapter
-                .row(Row::new(&batch.columns, index as usize), &mut sink)
-            {
+            match self.adapter.row(Row::new(&columns, index as usize), &mut sink) {
                 Ok(Outcome::Written) => counts.written += 1,
                 Ok(Outcome::Dropped) => counts.dropped += 1,
                 Err(reject) => counts.rejects.push(reject.at(index)),

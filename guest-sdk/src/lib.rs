@@ -77,7 +77,7 @@ pub mod test;
 pub use error::{Fault, Reject};
 pub use input::{AnyColumn, Bool, Float, Int, Json, List, ListItems, Row, Text, Timestamp, Value};
 pub use logging::{Level, log, log_enabled};
-pub use output::{BoolOut, FloatOut, IntOut, JsonOut, Output, TextOut, TextWriter, TimestampOut};
+pub use output::{BoolOut, FloatOut, IntOut, JsonOut, Output, TextOut, TextWriter, TimestampOut, append};
 pub use plan::{AdapterPlan, ColumnType, Constant, Field, TransformPlan};
 pub use plugin::{Adapter, Job, Outcome, Transform, Verdict};
 pub use sink::Sink;

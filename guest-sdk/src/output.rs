@@ -22,7 +22,7 @@ handles! {
 }
 
 /// What a builder of texts makes room for, for each row.
-const TYPICAL_TEXT_BYTES: usize = 16;
+const TYPICAL_TEXT_BYTES: usize = 24;
 
 /// The computed columns of the batch at hand. Writing a column twice in a row keeps the last value.
 pub struct Output {
@@ -52,11 +52,13 @@ impl Output {
     }
 
     /// Writes a text.
+    #[inline]
     pub fn text(&mut self, column: TextOut, value: &str) {
         self.text_with(column, |text| text.push_str(value));
     }
 
     /// Writes a text piece by piece, without a string of its own.
+    #[inline]
     pub fn text_with(&mut self, column: TextOut, write: impl FnOnce(&mut TextWriter<'_>)) {
         self.write_text(column.0, write);
     }
@@ -102,28 +104,32 @@ impl Output {
         });
     }
 
+    #[inline]
     fn write_text(&mut self, slot: usize, write: impl FnOnce(&mut TextWriter<'_>)) {
         self.write(slot, |values, _| {
-            if let Values::Text { offsets, text, .. } = values {
-                write(&mut TextWriter(text));
-                offsets.push(i32::try_from(text.len()).expect("a batch is smaller than 2 GiB"));
+            if let Values::Text { offsets, bytes, .. } = values {
+                write(&mut TextWriter(bytes));
+                offsets.push(i32::try_from(bytes.len()).expect("a batch is smaller than 2 GiB"));
             }
         });
     }
 
+    #[inline]
     fn write(&mut self, slot: usize, write: impl FnOnce(&mut Values, usize)) {
         let builder = &mut self.builders[slot];
-        builder.values.truncate(self.row);
+        if builder.rows > self.row {
+            builder.values.truncate(self.row);
+        }
         write(&mut builder.values, self.row);
-        set_bit(&mut builder.validity, self.row, true);
+        builder.rows = self.row + 1;
     }
 
     /// Ends the row: a column that was not written is empty.
+    #[inline]
     pub(crate) fn end_row(&mut self) {
         for builder in &mut self.builders {
-            if !bit(&builder.validity, self.row) {
-                builder.values.push_default(self.row);
-                builder.nulls = true;
+            if builder.rows == self.row {
+                builder.append_null();
             }
         }
         self.row += 1;
@@ -133,7 +139,7 @@ impl Output {
     pub(crate) fn abandon_row(&mut self) {
         for builder in &mut self.builders {
             builder.values.truncate(self.row);
-            set_bit(&mut builder.validity, self.row, false);
+            builder.rows = self.row;
         }
     }
 
@@ -142,8 +148,8 @@ impl Output {
     }
 }
 
-/// Appends to one text.
-pub struct TextWriter<'a>(&'a mut String);
+/// Appends to one text. Whole pieces of text alone: their bytes are UTF-8.
+pub struct TextWriter<'a>(&'a mut Vec<u8>);
 
 impl fmt::Debug for TextWriter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -153,13 +159,48 @@ impl fmt::Debug for TextWriter<'_> {
 
 impl TextWriter<'_> {
     /// Appends a piece.
+    #[inline]
     pub fn push_str(&mut self, piece: &str) {
-        self.0.push_str(piece);
+        append(self.0, piece.as_bytes());
     }
 
     /// Appends a character.
+    #[inline]
     pub fn push(&mut self, c: char) {
-        self.0.push(c);
+        if c.is_ascii() {
+            self.0.push(c as u8);
+        } else {
+            self.push_str(c.encode_utf8(&mut [0; 4]));
+        }
+    }
+}
+
+/// Longest piece that is copied without a call, in bytes.
+const SHORT: usize = 64;
+
+/// Appends bytes. A copy whose length is known only now is a call into the host's runtime, which
+/// costs more than the copy if that is short: so it is made of copies of constant length.
+#[inline]
+pub fn append(to: &mut Vec<u8>, bytes: &[u8]) {
+    if bytes.len() > SHORT {
+        to.extend_from_slice(bytes);
+        return;
+    }
+    let mut rest = bytes;
+    while let Some((head, tail)) = rest.split_first_chunk::<16>() {
+        to.extend_from_slice(head);
+        rest = tail;
+    }
+    if let Some((head, tail)) = rest.split_first_chunk::<8>() {
+        to.extend_from_slice(head);
+        rest = tail;
+    }
+    if let Some((head, tail)) = rest.split_first_chunk::<4>() {
+        to.extend_from_slice(head);
+        rest = tail;
+    }
+    for byte in rest {
+        to.push(*byte);
     }
 }
 
@@ -172,8 +213,11 @@ impl fmt::Write for TextWriter<'_> {
 
 struct Builder {
     values: Values,
-    validity: Vec<u8>,
-    nulls: bool,
+    /// Rows that have a value, or none for good.
+    rows: usize,
+    /// A bit a row, made when the first row has no value.
+    validity: Option<Vec<u8>>,
+    all_rows: usize,
 }
 
 enum Values {
@@ -183,7 +227,7 @@ enum Values {
     Timestamp(Vec<i64>),
     Text {
         offsets: Vec<i32>,
-        text: String,
+        bytes: Vec<u8>,
         json: bool,
     },
 }
@@ -198,20 +242,27 @@ impl Builder {
             ColumnType::Utf8 | ColumnType::Json => {
                 let mut offsets = Vec::with_capacity(rows + 1);
                 offsets.push(0);
-                let json = column_type == ColumnType::Json;
                 Values::Text {
                     offsets,
-                    text: String::with_capacity(rows * TYPICAL_TEXT_BYTES),
-                    json,
+                    bytes: Vec::with_capacity(rows * TYPICAL_TEXT_BYTES),
+                    json: column_type == ColumnType::Json,
                 }
             }
             ColumnType::Utf8List => unreachable!("no plan computes a list"),
         };
         Self {
             values,
-            validity: vec![0; rows.div_ceil(8)],
-            nulls: false,
+            rows: 0,
+            validity: None,
+            all_rows: rows,
         }
+    }
+
+    fn append_null(&mut self) {
+        let all = || vec![0xff; self.all_rows.div_ceil(8)];
+        set_bit(self.validity.get_or_insert_with(all), self.rows, false);
+        self.values.push_default(self.rows);
+        self.rows += 1;
     }
 
     fn finish(self) -> types::Column {
@@ -220,11 +271,8 @@ impl Builder {
             Values::Int64(values) => types::Values::Int64(values),
             Values::Float64(values) => types::Values::Float64(values),
             Values::Timestamp(values) => types::Values::TimestampUs(values),
-            Values::Text { offsets, text, json } => {
-                let values = types::Utf8Values {
-                    offsets,
-                    bytes: text.into_bytes(),
-                };
+            Values::Text { offsets, bytes, json } => {
+                let values = types::Utf8Values { offsets, bytes };
                 if json {
                     types::Values::Json(values)
                 } else {
@@ -233,7 +281,7 @@ impl Builder {
             }
         };
         types::Column {
-            validity: self.nulls.then_some(self.validity),
+            validity: self.validity,
             values,
         }
     }
@@ -243,12 +291,16 @@ impl Values {
     /// Forgets the values of this row and those after it.
     fn truncate(&mut self, row: usize) {
         match self {
-            Self::Boolean(bits) => set_bit(bits, row, false),
+            Self::Boolean(bits) => {
+                if row / 8 < bits.len() {
+                    set_bit(bits, row, false);
+                }
+            }
             Self::Int64(values) | Self::Timestamp(values) => values.truncate(row),
             Self::Float64(values) => values.truncate(row),
-            Self::Text { offsets, text, .. } => {
+            Self::Text { offsets, bytes, .. } => {
                 offsets.truncate(row + 1);
-                text.truncate(offsets[row] as usize);
+                bytes.truncate(offsets[row] as usize);
             }
         }
     }
@@ -258,11 +310,12 @@ impl Values {
             Self::Boolean(bits) => set_bit(bits, row, false),
             Self::Int64(values) | Self::Timestamp(values) => values.push(0),
             Self::Float64(values) => values.push(0.0),
-            Self::Text { offsets, text, .. } => offsets.push(text.len() as i32),
+            Self::Text { offsets, bytes, .. } => offsets.push(bytes.len() as i32),
         }
     }
 }
 
+#[inline]
 pub(crate) fn bit(bitmap: &[u8], index: usize) -> bool {
     bitmap[index / 8] >> (index % 8) & 1 == 1
 }

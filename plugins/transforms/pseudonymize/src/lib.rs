@@ -10,7 +10,7 @@
 //! match. E-mail addresses are compared without case. Pseudonymized data is still personal data:
 //! whoever has the key can tell who it is.
 
-use exeat_sdk::{Fault, Job, Output, Reject, Row, Text, TextOut, Transform, TransformPlan, Verdict};
+use exeat_sdk::{Fault, Job, Output, Reject, Row, Text, TextOut, Transform, TransformPlan, Verdict, append};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -46,13 +46,16 @@ const DEFAULT_FIELDS: [&str; 6] = [
     "nickname",
 ];
 const DROPPED_DOMAIN: &str = "pseudonym.invalid";
-const PSEUDONYM_HEX_DIGITS: usize = 32;
+/// Bytes of the hash that a pseudonym shows, two hex digits each.
+const PSEUDONYM_BYTES: usize = 16;
 
 /// Pseudonyms at work: the columns to replace, and the key.
 pub struct Pseudonymize {
     key: [u8; 32],
     email_domain: EmailDomain,
     columns: Vec<Column>,
+    /// What is hashed, put together here for one value after the other.
+    hashed: Vec<u8>,
 }
 
 /// Shows no key.
@@ -66,7 +69,8 @@ impl std::fmt::Debug for Pseudonymize {
 
 #[derive(Debug)]
 struct Column {
-    field: String,
+    /// What is hashed before each value: the field's name and a zero byte.
+    prefix: Box<[u8]>,
     from: Text,
     to: TextOut,
 }
@@ -90,7 +94,8 @@ impl Transform for Pseudonymize {
             if chosen.contains(&field) {
                 let from = plan.read_text(&field)?;
                 let to = plan.compute_text(&field);
-                columns.push(Column { field, from, to });
+                let prefix = [field.as_bytes(), &[0]].concat().into();
+                columns.push(Column { prefix, from, to });
             } else {
                 plan.pass(&field)?;
             }
@@ -99,25 +104,38 @@ impl Transform for Pseudonymize {
             key: job.pseudonym_key,
             email_domain: config.email_domain,
             columns,
+            hashed: Vec::new(),
         })
     }
 
     fn row(&mut self, row: Row<'_>, out: &mut Output) -> Result<Verdict, Reject> {
-        for column in &self.columns {
+        let Self {
+            key,
+            email_domain,
+            columns,
+            hashed,
+        } = self;
+        for column in columns {
             let Some(value) = row.text(column.from).filter(|value| !value.is_empty()) else {
                 continue;
             };
+            hashed.clear();
+            append(hashed, &column.prefix);
             let Some((_, domain)) = value.rsplit_once('@') else {
-                let pseudonym = self.pseudonym(&column.field, value);
-                out.text_with(column.to, |text| write_pseudonym(text, &pseudonym));
+                append(hashed, value.as_bytes());
+                out.text_with(column.to, |text| write_pseudonym(text, key, hashed));
                 continue;
             };
-            let pseudonym = self.pseudonym(&column.field, &value.trim().to_lowercase());
+            extend_lowercase(hashed, value.trim());
             out.text_with(column.to, |text| {
-                write_pseudonym(text, &pseudonym);
+                write_pseudonym(text, key, hashed);
                 text.push('@');
-                match self.email_domain {
-                    EmailDomain::Keep => text.push_str(&domain.trim().to_lowercase()),
+                match email_domain {
+                    EmailDomain::Keep => {
+                        hashed.clear();
+                        extend_lowercase(hashed, domain.trim());
+                        text.push_str(std::str::from_utf8(hashed).unwrap_or_default());
+                    }
                     EmailDomain::Drop => text.push_str(DROPPED_DOMAIN),
                 }
             });
@@ -126,20 +144,28 @@ impl Transform for Pseudonymize {
     }
 }
 
-impl Pseudonymize {
-    fn pseudonym(&self, field: &str, value: &str) -> blake3::Hash {
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        hasher
-            .update(field.as_bytes())
-            .update(&[0])
-            .update(value.as_bytes());
-        hasher.finalize()
+/// Appends a text in lower case. Nearly all addresses are ASCII.
+fn extend_lowercase(bytes: &mut Vec<u8>, text: &str) {
+    if text.is_ascii() {
+        bytes.extend(text.bytes().map(|byte| byte.to_ascii_lowercase()));
+    } else {
+        bytes.extend_from_slice(text.to_lowercase().as_bytes());
     }
 }
 
-fn write_pseudonym(text: &mut exeat_sdk::TextWriter<'_>, pseudonym: &blake3::Hash) {
-    text.push_str("p_");
-    text.push_str(&pseudonym.to_hex()[..PSEUDONYM_HEX_DIGITS]);
+fn write_pseudonym(text: &mut exeat_sdk::TextWriter<'_>, key: &[u8; 32], hashed: &[u8]) {
+    let hash = blake3::keyed_hash(key, hashed);
+    let mut pseudonym = *b"p_00000000000000000000000000000000";
+    let digits = pseudonym[2..].as_chunks_mut::<2>().0;
+    for (byte, digits) in hash.as_bytes()[..PSEUDONYM_BYTES].iter().zip(digits) {
+        *digits = [hex_digit(byte >> 4), hex_digit(byte & 0xf)];
+    }
+    text.push_str(std::str::from_utf8(&pseudonym).unwrap_or_default());
+}
+
+/// Without a table and without a branch, so that all digits are made together.
+fn hex_digit(nibble: u8) -> u8 {
+    nibble + b'0' + u8::from(nibble > 9) * (b'a' - b'0' - 10)
 }
 
 fn check_fields(fields: &[String], plan: &mut TransformPlan) -> Result<Vec<String>, Fault> {
