@@ -12,9 +12,6 @@ use crate::App;
 use crate::auth::{Granted, ReadUsers};
 use crate::problem::Problem;
 
-/// Rows of the snapshot, told before the first of them.
-const ROWS_HEADER: &str = "exeat-rows";
-
 /// Streams users as NDJSON. Query: `filter=KEY=VALUE` (any number), `fields=a,b`, `anonymize=true`.
 pub(crate) async fn stream(
     State(app): State<App>,
@@ -29,7 +26,6 @@ pub(crate) async fn stream(
     let headers = [
         (header::CONTENT_TYPE.as_str(), stream.media_type.to_owned()),
         (header::CACHE_CONTROL.as_str(), "private, no-store".to_owned()),
-        (ROWS_HEADER, stream.rows.to_string()),
     ];
     Ok((headers, Body::from_stream(stream.into_chunks())).into_response())
 }

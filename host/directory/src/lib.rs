@@ -30,7 +30,7 @@ use sqlx::{ConnectOptions as _, SqliteConnection};
 pub use database::{DatabaseUrl, DatabaseUrlError};
 pub use error::DirectoryError;
 pub use record::{Factor, Identity, Secrets, UserRecord, UserState};
-pub use source::{Snapshot, SourceError};
+pub use source::{Counting, Snapshot, SourceError};
 pub use tenants::Tenant;
 pub use time::{format_timestamp, now_us, parse_instant};
 pub use writer::{UserWriter, Written};

@@ -7,7 +7,7 @@ use sqlx::postgres::PgPool;
 
 use crate::filter::Filter;
 use crate::postgres::{PostgresUsers, SourceDefinition, ValidationError, write_users};
-use crate::{DatabaseUrl, Directory, DirectoryError, Snapshot, SourceError, Tenant, UserWriter};
+use crate::{Counting, DatabaseUrl, Directory, DirectoryError, Snapshot, SourceError, Tenant, UserWriter};
 use crate::{source, writer};
 
 /// The directory's own users.
@@ -72,15 +72,20 @@ impl Directory {
         }
     }
 
-    /// Opens a consistent state of the tenant's users and counts those that the filter lets through.
+    /// Opens a consistent state of the tenant's users that the filter lets through.
     ///
     /// # Errors
     /// The filter asks about something that the source lacks, or the database refused.
-    pub async fn snapshot(&self, tenant: &Tenant, filter: &Filter) -> Result<Snapshot, SourceError> {
+    pub async fn snapshot(
+        &self,
+        tenant: &Tenant,
+        filter: &Filter,
+        counting: Counting,
+    ) -> Result<Snapshot, SourceError> {
         match (&self.platform, &self.users) {
-            (Some(platform), _) => platform.snapshot(tenant, filter).await,
-            (None, Users::Postgres(_, users)) => users.snapshot(tenant, filter).await,
-            (None, Users::Sqlite(file)) => source::sqlite::snapshot(file, tenant, filter).await,
+            (Some(platform), _) => platform.snapshot(tenant, filter, counting).await,
+            (None, Users::Postgres(_, users)) => users.snapshot(tenant, filter, counting).await,
+            (None, Users::Sqlite(file)) => source::sqlite::snapshot(file, tenant, filter, counting).await,
         }
     }
 

@@ -168,7 +168,7 @@ impl Engine {
         let (to_open, job) = (spec.clone(), job_context(tenant, CHECK_JOB, now_us()));
         let sandbox = self.plugins.sandbox.clone();
         let _turn = self.openings.acquire().await;
-        let opened = blocking(move || Ok(to_open.open(&sandbox, &job).map(drop)?)).await;
+        let opened = blocking(move || Ok(to_open.open(&sandbox, &job, 1).map(drop)?)).await;
         if let Err(EngineError::Export(failure)) = &opened {
             let work = PluginWork::unopened(spec);
             work.note(&self.directory, tenant, CHECK_JOB, actor, Some(failure))

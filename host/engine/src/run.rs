@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use data_encoding::HEXLOWER;
 use exeat_directory::jobs::{Job, JobOrigin, NewJob, new_job_id};
-use exeat_directory::{DirectoryError, Tenant, format_timestamp};
+use exeat_directory::{Counting, DirectoryError, Tenant, format_timestamp};
 use exeat_encode::Compression;
 use exeat_sandbox::Chain;
 use exeat_vault::{Draft, ExportManifest, FileEntry, FileWriter, PluginEntry, Target, Vault};
@@ -258,12 +258,16 @@ impl Engine {
         plugin_work: &Mutex<PluginWork>,
     ) -> Result<Written, ExportFailure> {
         let job = attempt.job;
-        let snapshot = self.directory.snapshot(&job.tenant, &spec.filter).await?;
+        let snapshot = self
+            .directory
+            .snapshot(&job.tenant, &spec.filter, Counting::First)
+            .await?;
         self.took(Step::SnapshotOpened, job)?;
         let snapshot_at_us = snapshot.taken_at_us();
         let context = job_context(&job.tenant, &job.job_id, snapshot_at_us);
         let (sandbox, to_open) = (self.plugins.sandbox.clone(), spec.clone());
-        let opened = tokio::task::spawn_blocking(move || to_open.open(&sandbox, &context));
+        let lanes = self.settings.jobs.transform_threads;
+        let opened = tokio::task::spawn_blocking(move || to_open.open(&sandbox, &context, lanes));
         let opened = opened.await.map_err(|_| ExportFailure::Stage)??;
         *plugin_work.lock().unwrap_or_else(PoisonError::into_inner) = PluginWork::of(&opened.chain, spec);
         self.took(Step::PluginsOpened, job)?;
@@ -278,7 +282,7 @@ impl Engine {
         let cancel = CancellationToken::new();
         let _ends_with_this = cancel.clone().drop_guard();
         let mut pipeline = Pipeline::start(spec, snapshot, opened, attempt.progress.clone(), cancel);
-        let written = self.write_files(job, draft, &mut pipeline).await;
+        let written = self.write_files(attempt, draft, &mut pipeline).await;
         // A stage that failed explains why the files ended early; it is asked first.
         let tally = pipeline.finish().await;
         let (files, tally) = match (written, tally) {
@@ -302,15 +306,19 @@ impl Engine {
     /// Last stage: writes the pieces to files of the draft.
     async fn write_files(
         &self,
-        job: &Job,
+        attempt: &Attempt<'_>,
         draft: &Draft,
         pipeline: &mut Pipeline,
     ) -> Result<Vec<FileEntry>, ExportFailure> {
+        let Attempt { job, progress, .. } = *attempt;
         let mut files = Vec::new();
         let mut first = true;
         let mut open: Option<FileWriter> = None;
         let mut beside: BTreeMap<BesideFile, FileWriter> = BTreeMap::new();
         while let Some(piece) = pipeline.pieces.recv().await {
+            if let Piece::Bytes(bytes) = &piece {
+                progress.add_bytes(bytes.len() as u64);
+            }
             match piece {
                 Piece::File {
                     name,
@@ -324,7 +332,7 @@ impl Engine {
                 }
                 Piece::Bytes(bytes) => {
                     if let Some(writer) = &mut open {
-                        writer.write(&bytes).await?;
+                        writer.write_piece(bytes.into()).await?;
                     }
                     if std::mem::take(&mut first) {
                         self.took(Step::FirstBytesWritten, job)?;

@@ -66,12 +66,23 @@ pub struct JobSettings {
     pub timeout: Duration,
     /// For how long the files of an export are kept, and how long at most.
     pub retention: Duration,
+    /// Threads on which the transforms of one export run, if no plugin keeps state. At least one.
+    pub transform_threads: usize,
 }
 
 impl JobSettings {
     /// No process may hold a job for longer without a word. Processes of one database may differ in
     /// their leases, within this.
     pub const MAX_LEASE: Duration = Duration::from_secs(3_600);
+
+    /// More than these find nothing to do: reading is slower.
+    pub const MAX_TRANSFORM_THREADS: usize = 8;
+
+    /// Half of the machine's threads: reading and writing take the others.
+    pub fn transform_threads_here() -> usize {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        (threads / 2).clamp(1, Self::MAX_TRANSFORM_THREADS)
+    }
 }
 
 impl Default for JobSettings {
@@ -82,6 +93,7 @@ impl Default for JobSettings {
             max_failures: 5,
             timeout: Duration::from_secs(8 * 3_600),
             retention: Duration::from_secs(7 * 86_400),
+            transform_threads: Self::transform_threads_here(),
         }
     }
 }

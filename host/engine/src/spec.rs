@@ -155,8 +155,14 @@ impl ExportSpec {
         }
     }
 
-    /// Opens the plugins for a job, and the gate for what they need.
-    pub(crate) fn open(&self, sandbox: &Sandbox, job: &JobContext) -> Result<Opened, OpenedError> {
+    /// Opens the plugins for a job, and the gate for what they need: in as many lanes as may share
+    /// the work, if no plugin keeps state.
+    pub(crate) fn open(
+        &self,
+        sandbox: &Sandbox,
+        job: &JobContext,
+        lanes: usize,
+    ) -> Result<Opened, OpenedError> {
         let transforms: Vec<PluginUse> = self
             .transforms
             .iter()
@@ -170,9 +176,18 @@ impl ExportSpec {
             .iter()
             .filter_map(|column| catalog().field(&column.name))
             .collect();
+        let mut twins = Vec::new();
+        while twins.len() + 1 < lanes
+            && let Some(twin) = chain
+                .twin(sandbox)
+                .map_err(|failure| OpenedError::Failed(failure.into()))?
+        {
+            twins.push(twin);
+        }
         Ok(Opened {
             gate: Gate::new(released, self.anonymize),
             chain,
+            twins,
         })
     }
 }
@@ -217,6 +232,8 @@ fn select(request: &ExportRequest, directory: &Directory) -> Result<FieldSelecti
 pub(crate) struct Opened {
     pub(crate) gate: Gate,
     pub(crate) chain: Chain,
+    /// Chains that do the same as that one, but for its adapter.
+    pub(crate) twins: Vec<Chain>,
 }
 
 /// Opening failed: the request is wrong, or a plugin broke.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use exeat_directory::audit::{AuditRecord, STREAM, STREAM_BEGUN};
-use exeat_directory::{Directory, Tenant, now_us};
+use exeat_directory::{Counting, Directory, Tenant, now_us};
 use futures::Stream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -33,11 +33,10 @@ const IN_FLIGHT: usize = 4;
 /// What stands where a job's id would, for plugins and their logs.
 const STREAM_JOB: &str = "stream";
 
-/// The bytes of a stream, and how many rows there will be.
+/// The bytes of a stream. How many rows there are is known at its end: to count them first would
+/// keep the reader waiting.
 #[derive(Debug)]
 pub struct UserStream {
-    /// Rows of the snapshot.
-    pub rows: u64,
     /// Media type of the bytes.
     pub media_type: &'static str,
     chunks: mpsc::Receiver<Result<Bytes, ExportFailure>>,
@@ -84,13 +83,13 @@ impl Engine {
         };
         let snapshot = self
             .directory
-            .snapshot(tenant, &spec.filter)
+            .snapshot(tenant, &spec.filter, Counting::Last)
             .await
             .map_err(ExportFailure::from)?;
-        let rows = snapshot.rows();
         let context = job_context(tenant, STREAM_JOB, snapshot.taken_at_us());
         let (sandbox, to_open) = (self.plugins.sandbox.clone(), spec.clone());
-        let opened = crate::engine::blocking(move || Ok(to_open.open(&sandbox, &context)?)).await?;
+        // One lane: a stream goes at its reader's pace.
+        let opened = crate::engine::blocking(move || Ok(to_open.open(&sandbox, &context, 1)?)).await?;
         let plugin_work = PluginWork::of(&opened.chain, &spec);
         let fields: Vec<String> = opened
             .gate
@@ -118,11 +117,7 @@ impl Engine {
         // Recorded before the first row leaves, so that a crash hides nothing.
         ending.record(STREAM_BEGUN, "begun").await?;
         tokio::spawn(ending.forward(pipeline, chunks_to));
-        Ok(UserStream {
-            rows,
-            media_type,
-            chunks,
-        })
+        Ok(UserStream { media_type, chunks })
     }
 }
 
@@ -154,6 +149,7 @@ impl Ending {
             };
             let Some(piece) = piece else { break };
             let Piece::Bytes(bytes) = piece else { continue };
+            self.progress.add_bytes(bytes.len() as u64);
             if chunks.send(Ok(bytes.into())).await.is_err() {
                 gone = true;
                 break;

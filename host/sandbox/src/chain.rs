@@ -182,8 +182,19 @@ impl Chain {
     /// # Errors
     /// A plugin traps, breaks the contract, says no, or puts out what may not leave.
     pub fn process(&mut self, released: ReleasedBatch) -> Result<Shaped, PluginFailure> {
-        let sequence = self.sequence;
-        self.sequence += 1;
+        self.process_numbered(self.sequence, released)
+    }
+
+    /// The same, for a batch of this number: [twins](Self::twin) share the batches of a job.
+    ///
+    /// # Errors
+    /// As for [`Self::process`].
+    pub fn process_numbered(
+        &mut self,
+        sequence: u64,
+        released: ReleasedBatch,
+    ) -> Result<Shaped, PluginFailure> {
+        self.sequence = sequence + 1;
         let mut shaped = Shaped {
             sequence,
             batch: ShapedBatch::untouched(released),
@@ -199,6 +210,31 @@ impl Chain {
             shaped.rejected += transformed.rejected;
         }
         Ok(shaped)
+    }
+
+    /// Another chain of the same transforms, without the adapter, that makes of any batch what this
+    /// one does; nothing if one of them keeps state, or if there is no place free at the moment.
+    ///
+    /// # Errors
+    /// A plugin fails, or plans differently than before.
+    pub fn twin(&self, sandbox: &Sandbox) -> Result<Option<Self>, PluginFailure> {
+        if !self.transforms.iter().all(TransformSession::is_stateless) {
+            return Ok(None);
+        }
+        let Some(places) = sandbox.places.take_now(self.transforms.len()) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            needs: self.needs.clone(),
+            transforms: self
+                .transforms
+                .iter()
+                .map(TransformSession::twin)
+                .collect::<Result<_, _>>()?,
+            adapter: None,
+            sequence: 0,
+            places: Arc::new(places),
+        }))
     }
 
     /// Where it is noted what each plugin does, in order. They live on when the chain has died.

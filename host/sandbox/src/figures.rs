@@ -43,6 +43,9 @@ pub struct Figures {
     pub batch_ns: u64,
     /// The part of `batch_ns` that was spent inside the guest.
     pub inside_ns: u64,
+    /// The part of `batch_ns` in which the output guard looked for what must not leave, and left out
+    /// rows.
+    pub guard_ns: u64,
     /// Wall-clock time of batches.
     pub batch_times: Times,
     /// Instructions, where they were metered.
@@ -79,6 +82,7 @@ impl Figures {
         self.guest_cpu_ns += more.guest_cpu_ns;
         self.batch_ns += more.batch_ns;
         self.inside_ns += more.inside_ns;
+        self.guard_ns += more.guard_ns;
         self.batch_times.absorb(&more.batch_times);
         if let Some(fuel) = more.fuel {
             *self.fuel.get_or_insert(0) += fuel;

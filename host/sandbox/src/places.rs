@@ -9,6 +9,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Places for guests that live at once.
 #[derive(Debug)]
 pub(crate) struct Places {
+    all: usize,
     free: Mutex<usize>,
     freed: Condvar,
 }
@@ -23,6 +24,7 @@ pub(crate) struct TakenPlaces {
 impl Places {
     pub(crate) fn new(count: usize) -> Arc<Self> {
         Arc::new(Self {
+            all: count,
             free: Mutex::new(count),
             freed: Condvar::new(),
         })
@@ -39,10 +41,25 @@ impl Places {
             free = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         *free -= count;
-        Some(TakenPlaces {
+        Some(self.taken(count))
+    }
+
+    /// The same without waiting; nothing when there are too few, or when others would be left with
+    /// fewer than half of all.
+    pub(crate) fn take_now(self: &Arc<Self>, count: usize) -> Option<TakenPlaces> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if *free < count + self.all / 2 {
+            return None;
+        }
+        *free -= count;
+        Some(self.taken(count))
+    }
+
+    fn taken(self: &Arc<Self>, count: usize) -> TakenPlaces {
+        TakenPlaces {
             places: Arc::clone(self),
             count,
-        })
+        }
     }
 }
 
@@ -68,5 +85,15 @@ mod tests {
         drop(first);
         assert!(waiting.join().unwrap());
         assert_eq!(*places.free.lock().unwrap(), 2);
+    }
+
+    #[test]
+    fn who_does_not_wait_leaves_half_of_the_places_to_others() {
+        let places = Places::new(4);
+        let first = places.take_now(2);
+        assert!(first.is_some());
+        assert!(places.take_now(1).is_none());
+        drop(first);
+        assert!(places.take_now(0).is_some_and(|none| none.count == 0));
     }
 }

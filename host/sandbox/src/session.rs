@@ -72,6 +72,32 @@ impl<P: PartialEq> Session<P> {
         })
     }
 
+    /// A session of the same plugin for the same job, on an instance of its own, which must plan as
+    /// this one's did. Both note what they do in one place.
+    pub(crate) fn twin(&self) -> Result<Self, PluginFailure>
+    where
+        P: Clone,
+    {
+        let surroundings = Surroundings::new(self.job.snapshot_at_us, self.job.seed);
+        let mut store = GuestStore::new(&self.sandbox, self.used.limits, surroundings, &self.recorder);
+        let guest = self.reopened(&mut store).map_err(|cause| {
+            self.note_trap(&cause);
+            self.used.plugin.failure(None, None, cause)
+        })?;
+        Ok(Self {
+            sandbox: self.sandbox.clone(),
+            used: self.used.clone(),
+            job: self.job.clone(),
+            offered: self.offered.clone(),
+            open: self.open,
+            plan: self.plan.clone(),
+            store,
+            guest,
+            recorder: self.recorder.clone(),
+            batches: 0,
+        })
+    }
+
     pub(crate) fn plan(&self) -> &P {
         &self.plan
     }
@@ -151,15 +177,21 @@ impl<P: PartialEq> Session<P> {
         let surroundings = Surroundings::new(self.job.snapshot_at_us, self.job.seed);
         self.store.renew(&self.sandbox, surroundings);
         let opened = ask(&mut self.store, &self.used, &self.job, &self.offered, self.open);
-        let (guest, plan) = opened.map_err(|error| match error {
-            OpenError::Failed(failure) => *failure.cause,
-            _ => different_answer(),
-        })?;
-        if plan != self.plan {
-            return Err(different_answer());
-        }
-        self.guest = guest;
+        self.guest = self.same_plan(opened)?;
         Ok(())
+    }
+
+    /// Opens the job once more, in a store of its own.
+    fn reopened(&self, store: &mut GuestStore) -> Result<Guest, Cause> {
+        self.same_plan(ask(store, &self.used, &self.job, &self.offered, self.open))
+    }
+
+    fn same_plan(&self, opened: Result<(Guest, P), OpenError>) -> Result<Guest, Cause> {
+        match opened {
+            Ok((guest, plan)) if plan == self.plan => Ok(guest),
+            Err(OpenError::Failed(failure)) => Err(*failure.cause),
+            _ => Err(different_answer()),
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! A transform at work on a job.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow_array::BooleanArray;
+use arrow_buffer::BooleanBuffer;
 use exeat_gate::{BytesGuard, ColumnSpec, GuardError, OutputGuard, Schema, ShapedBatch, ShapedColumn};
 
 use crate::abi::v0_1::Guest;
@@ -76,6 +77,8 @@ impl std::fmt::Debug for TransformSession {
 /// What a transform made of a batch.
 pub(crate) struct Transformed {
     pub(crate) batch: ShapedBatch,
+    /// How long the output guard took.
+    guarded: Duration,
     pub(crate) dropped: u64,
     pub(crate) rejects: Vec<Reject>,
     pub(crate) rejected: u64,
@@ -145,6 +148,22 @@ impl TransformSession {
             reads,
             computed,
             guard,
+        })
+    }
+
+    /// Whether no batch matters to another one.
+    pub(crate) fn is_stateless(&self) -> bool {
+        self.session.plan().stateless
+    }
+
+    /// A session of the same plugin for the same job, on an instance of its own.
+    pub(crate) fn twin(&self) -> Result<Self, PluginFailure> {
+        Ok(Self {
+            session: self.session.twin()?,
+            needs: self.needs.clone(),
+            reads: self.reads.clone(),
+            computed: self.computed.clone(),
+            guard: self.guard.clone(),
         })
     }
 
@@ -222,6 +241,7 @@ impl TransformSession {
             note_rejects(figures, &done.rejects, done.rejected);
             let time = begun.elapsed();
             figures.batch_ns += time.as_nanos() as u64;
+            figures.guard_ns += done.guarded.as_nanos() as u64;
             figures.batch_times.note(time);
         });
     }
@@ -259,25 +279,26 @@ fn check(
         .map(|(spec, column)| checked::column(spec, column, rows))
         .collect::<Result<Vec<_>, _>>()
         .map_err(Cause::GuestFault)?;
-    let mut keep = match output.keep {
-        None => vec![true; rows],
+    let kept = match output.keep {
+        None => BooleanBuffer::new_set(rows),
         Some(bits) => checked::bitmap(bits, rows)
-            .ok_or_else(|| Cause::GuestFault("its keep bitmap has the wrong size".to_owned()))?
-            .iter()
-            .collect(),
+            .ok_or_else(|| Cause::GuestFault("its keep bitmap has the wrong size".to_owned()))?,
     };
     let rejected = rejected_rows(&output.rejects, rows).map_err(Cause::GuestFault)?;
-    let dropped = keep
-        .iter()
-        .enumerate()
-        .filter(|(row, kept)| !**kept && !rejected.contains(row))
-        .count() as u64;
-    rejected.iter().for_each(|row| keep[*row] = false);
-    let all_stay = keep.iter().all(|kept| *kept);
-    let keep = (!all_stay).then(|| BooleanArray::from(keep));
+    let rejected_only = rejected.iter().filter(|row| !kept.value(**row)).count();
+    let dropped = (rows - kept.count_set_bits() - rejected_only) as u64;
+    let kept = match rejected.is_empty() {
+        true => kept,
+        false => BooleanBuffer::collect_bool(rows, |row| kept.value(row) && !rejected.contains(&row)),
+    };
+    let all_stay = kept.count_set_bits() == rows;
+    let keep = (!all_stay).then(|| BooleanArray::new(kept, None));
+    let begun = Instant::now();
     let batch = guard.admit(input, computed, keep.as_ref())?;
+    let guarded = begun.elapsed();
     Ok(Transformed {
         batch,
+        guarded,
         dropped,
         rejects: checked_rejects(plugin, sequence, input, output.rejects, limits)?,
         rejected: rejected.len() as u64,

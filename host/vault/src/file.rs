@@ -27,6 +27,9 @@ const PART_BYTES: usize = 8 << 20;
 /// Size of a piece that is written to a local folder at once.
 const LOCAL_PART_BYTES: usize = 1 << 20;
 
+/// Size from which a piece is written to a local folder as it is.
+const LOCAL_PIECE_BYTES: usize = 128 << 10;
+
 /// Parts of a file that may be on their way at once: what a slow store can make us hold, besides
 /// the part that is being filled.
 const PARTS_IN_FLIGHT: usize = 2;
@@ -80,13 +83,30 @@ impl FileWriter {
         let mut rest = bytes;
         while !rest.is_empty() {
             if self.buffer.len() == part_bytes {
-                self.send().await.map_err(failed(STORING))?;
+                self.send_buffer().await.map_err(failed(STORING))?;
             }
             let (now, later) = rest.split_at(rest.len().min(part_bytes - self.buffer.len()));
             self.buffer.extend_from_slice(now);
             rest = later;
         }
         Ok(())
+    }
+
+    /// The same, for bytes that need not be copied. A piece that is large enough goes to a folder as
+    /// it is; a bucket wants parts of one size.
+    ///
+    /// # Errors
+    /// The store refused.
+    pub async fn write_piece(&mut self, piece: Bytes) -> Result<(), VaultError> {
+        if self.store.uploads.is_some() || piece.len() < LOCAL_PIECE_BYTES {
+            return self.write(&piece).await;
+        }
+        self.digest.update(&piece);
+        self.entry.bytes += piece.len() as u64;
+        if !self.buffer.is_empty() {
+            self.send_buffer().await.map_err(failed(STORING))?;
+        }
+        self.send(piece).await.map_err(failed(STORING))
     }
 
     /// Ends the file: it is there, whole.
@@ -104,7 +124,9 @@ impl FileWriter {
             let bytes = std::mem::take(&mut self.buffer).into();
             return self.store.put(&self.path, bytes).await;
         }
-        self.send().await?;
+        if !self.buffer.is_empty() {
+            self.send_buffer().await?;
+        }
         let Some(upload) = self.upload.take() else {
             return Ok(());
         };
@@ -112,8 +134,12 @@ impl FileWriter {
     }
 
     /// Sends what is buffered as a part.
-    async fn send(&mut self) -> object_store::Result<()> {
+    async fn send_buffer(&mut self) -> object_store::Result<()> {
         let part = Bytes::from(std::mem::take(&mut self.buffer));
+        self.send(part).await
+    }
+
+    async fn send(&mut self, part: Bytes) -> object_store::Result<()> {
         let upload = match &mut self.upload {
             Some(upload) => upload,
             none => none.insert(Upload::begin(&self.store, &self.path).await?),

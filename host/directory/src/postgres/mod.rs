@@ -25,7 +25,7 @@ use sqlx::PgPool;
 
 use crate::filter::Filter;
 use crate::source::Snapshot;
-use crate::{SourceError, Tenant};
+use crate::{Counting, SourceError, Tenant};
 
 pub use crate::source::definition::{DefinitionError, SourceDefinition};
 pub use error::PostgresError;
@@ -64,16 +64,20 @@ impl PostgresUsers {
         statements::Statements::new(&self.definition, tenant, filter).map(drop)
     }
 
-    /// Opens a consistent state of the tenant's users and counts those that the filter lets through.
-    /// Fields that the definition lacks are refused when they are read.
+    /// Opens a consistent state of the tenant's users that the filter lets through. Fields that the definition lacks are refused when they are read.
     ///
     /// # Errors
     /// The filter asks about something that the definition lacks, the database holds the users of
     /// another tenant alone, or it refused.
-    pub async fn snapshot(&self, tenant: &Tenant, filter: &Filter) -> Result<Snapshot, SourceError> {
+    pub async fn snapshot(
+        &self,
+        tenant: &Tenant,
+        filter: &Filter,
+        counting: Counting,
+    ) -> Result<Snapshot, SourceError> {
         let statements = statements::Statements::new(&self.definition, tenant, filter)?;
         let pool = self.pool.clone();
-        Snapshot::opened_by(move |reading| {
+        Snapshot::opened_by(counting, move |reading| {
             tokio::spawn(reader::read_snapshot(pool, statements, reading));
         })
         .await

@@ -11,7 +11,7 @@ use super::session::{CopyRows, Session};
 use super::statements::{Origin, Plan, SIDE_FIELDS, Statements};
 use crate::source::columns::{Flags, Ints, Lists, Texts, Unfit, complete};
 use crate::source::definition::TimeUnit;
-use crate::source::{MAX_BATCH_BYTES, MAX_BATCH_ROWS, Opened, Reading};
+use crate::source::{Counting, MAX_BATCH_BYTES, MAX_BATCH_ROWS, Opened, Reading};
 use crate::{SourceError, now_us};
 
 /// 2000-01-01T00:00:00Z, from which PostgreSQL counts microseconds.
@@ -33,9 +33,11 @@ pub(super) async fn read_snapshot(pool: PgPool, statements: Statements, reading:
 
 async fn read(pool: &PgPool, statements: &Statements, reading: Reading) -> Result<(), SourceError> {
     let Reading {
+        counting,
         opened,
         wanted,
         batches,
+        counted,
     } = reading;
     let definition = statements.definition();
     let by_index = definition.ordered_by_index;
@@ -45,8 +47,14 @@ async fn read(pool: &PgPool, statements: &Statements, reading: Reading) -> Resul
     {
         return Err(statements.no_tenant());
     }
-    let rows = main.number(statements.count()).await?;
-    let rows = u64::try_from(rows).unwrap_or_default();
+    let rows = match counting {
+        Counting::First => Some(count(&mut main, statements).await?),
+        Counting::Last => {
+            // The first statement, whatever it is, is what holds the state.
+            main.number("SELECT 1::bigint".to_owned()).await?;
+            None
+        }
+    };
     let taken_at_us = now_us();
     if opened.send(Opened { rows, taken_at_us }).is_err() {
         return Ok(());
@@ -74,9 +82,17 @@ async fn read(pool: &PgPool, statements: &Statements, reading: Reading) -> Resul
             }
         }
     }
+    if counting == Counting::Last {
+        let _ = counted.send(count(&mut main, statements).await?);
+    }
     // The other one may have rows left, of users that the filter left out: it is cut off.
     main.close().await;
     Ok(())
+}
+
+async fn count(session: &mut Session, statements: &Statements) -> Result<u64, SourceError> {
+    let rows = session.number(statements.count()).await?;
+    Ok(u64::try_from(rows).unwrap_or_default())
 }
 
 /// The streams of one snapshot and the columns that they fill.

@@ -334,7 +334,7 @@ impl<'b> Batch<'b> {
             .collect();
         let token_ids: Vec<String> = rows
             .iter()
-            .map(|(_, token)| token_id(self.tenant_id, token))
+            .map(|(user, token)| token_id(self.tenant_id, &user.user_id, token))
             .collect();
         sqlx::query(
             "INSERT INTO refresh_tokens (tenant_id, token_id, user_id, client_id, token, created_at, expires_at)

@@ -61,6 +61,7 @@ impl Texts {
     }
 
     /// Appends a text; says how many bytes it has.
+    #[inline]
     pub(crate) fn push(&mut self, text: Option<&[u8]>) -> usize {
         let bytes = text.unwrap_or_default();
         self.bytes.extend_from_slice(bytes);
@@ -69,14 +70,17 @@ impl Texts {
     }
 
     /// Ends a text whose bytes were appended.
+    #[inline]
     fn close(&mut self, present: bool) {
+        let end = self.bytes.len();
         // A batch ends soon after 1 MiB; only one monstrous row gets here, and fails the batch.
-        let end = i32::try_from(self.bytes.len()).unwrap_or_else(|_| {
-            self.too_long = true;
-            i32::MAX
-        });
-        self.offsets.push(end);
-        self.nulls.append(present);
+        self.too_long |= end > i32::MAX as usize;
+        self.offsets.push(end as i32);
+        if present {
+            self.nulls.append_non_null();
+        } else {
+            self.nulls.append_null();
+        }
     }
 
     fn len(&self) -> usize {
@@ -111,6 +115,7 @@ impl Ints {
         }
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, value: Option<i64>) {
         self.values.push(value.unwrap_or_default());
         self.nulls.append(value.is_some());
@@ -141,6 +146,7 @@ impl Flags {
         }
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, value: Option<bool>) {
         self.bits.append(value.unwrap_or_default());
         self.nulls.append(value.is_some());

@@ -126,40 +126,60 @@ impl From<PostgresError> for SourceError {
     }
 }
 
+/// When the users of a snapshot are counted. The number is the same; the time it takes is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counting {
+    /// Before the first one is read, for whoever wants to know how far a job has come.
+    First,
+    /// After the last one was read, for whoever waits for the first.
+    Last,
+}
+
 /// A consistent state of one tenant's users, held open until it is dropped or read to its end.
 #[derive(Debug)]
 pub struct Snapshot {
-    rows: u64,
+    rows: Option<u64>,
     taken_at_us: i64,
     fields: Option<oneshot::Sender<Vec<&'static Field>>>,
     batches: mpsc::Receiver<Result<RawBatch, SourceError>>,
+    counted: oneshot::Receiver<u64>,
 }
 
 /// What is known of a snapshot before anything is read.
 pub(crate) struct Opened {
-    pub(crate) rows: u64,
+    /// How many users there are, if they are counted [first](Counting::First).
+    pub(crate) rows: Option<u64>,
     pub(crate) taken_at_us: i64,
 }
 
 /// The reader's end of a [`Snapshot`].
 pub(crate) struct Reading {
+    pub(crate) counting: Counting,
     /// To be told what is known before anything is read.
     pub(crate) opened: oneshot::Sender<Opened>,
     /// Says which fields are wanted, or that none will be.
     pub(crate) wanted: oneshot::Receiver<Vec<&'static Field>>,
     pub(crate) batches: mpsc::Sender<Result<RawBatch, SourceError>>,
+    /// To be told how many users there were, if they are counted [last](Counting::Last).
+    pub(crate) counted: oneshot::Sender<u64>,
 }
 
 impl Snapshot {
     /// A snapshot that `read` fills from a thread or a task of its own, which it starts.
-    pub(crate) async fn opened_by(read: impl FnOnce(Reading)) -> Result<Self, SourceError> {
+    pub(crate) async fn opened_by(
+        counting: Counting,
+        read: impl FnOnce(Reading),
+    ) -> Result<Self, SourceError> {
         let (opened_to, opened) = oneshot::channel();
         let (fields, wanted) = oneshot::channel();
         let (batches_to, mut batches) = mpsc::channel(BATCHES_IN_FLIGHT);
+        let (counted_to, counted) = oneshot::channel();
         read(Reading {
+            counting,
             opened: opened_to,
             wanted,
             batches: batches_to,
+            counted: counted_to,
         });
         let Ok(Opened { rows, taken_at_us }) = opened.await else {
             let error = batches.recv().await.and_then(Result::err);
@@ -170,12 +190,22 @@ impl Snapshot {
             taken_at_us,
             fields: Some(fields),
             batches,
+            counted,
         })
     }
 
-    /// How many users there are to read.
-    pub fn rows(&self) -> u64 {
+    /// How many users there are to read, if they were counted [first](Counting::First).
+    pub fn rows(&self) -> Option<u64> {
         self.rows
+    }
+
+    /// How many users there were to read, to be asked when all were read; nothing if the reading
+    /// ended before its time.
+    pub async fn counted(self) -> Option<u64> {
+        match self.rows {
+            None => self.counted.await.ok(),
+            rows => rows,
+        }
     }
 
     /// The instant of the state, in microseconds since 1970-01-01T00:00:00Z.

@@ -1,6 +1,5 @@
 //! Reads users from SQLite: one connection, one read transaction, cursors stepped in place.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use exeat_gate::{ColumnType, Field, RawBatch, Schema};
 use sqlx::Connection as _;
 
 use super::columns::{Flags, IdentityList, Ints, Lists, Texts, Unfit, complete};
-use super::{MAX_BATCH_BYTES, MAX_BATCH_ROWS, Opened, Reading, Snapshot, SourceError};
+use super::{Counting, MAX_BATCH_BYTES, MAX_BATCH_ROWS, Opened, Reading, Snapshot, SourceError};
 use crate::filter::{Filter, Parameter};
 use crate::sqlite::{RawConnection, SqliteError, Statement};
 use crate::{DirectoryError, Tenant, now_us};
@@ -19,12 +18,17 @@ const NAME: &str = "exeat";
 /// Digits that a phone number must have before its last four may leave.
 const MIN_PHONE_DIGITS: usize = 8;
 
-/// Opens a consistent state of the tenant's users and counts those that the filter lets through.
-pub(crate) async fn snapshot(file: &Path, tenant: &Tenant, filter: &Filter) -> Result<Snapshot, SourceError> {
+/// Opens a consistent state of the tenant's users that the filter lets through.
+pub(crate) async fn snapshot(
+    file: &Path,
+    tenant: &Tenant,
+    filter: &Filter,
+    counting: Counting,
+) -> Result<Snapshot, SourceError> {
     let mut connection = crate::sqlite_connection(file).await?;
     let (tenant_id, filter) = (tenant.id, filter.clone());
     let runtime = tokio::runtime::Handle::current();
-    Snapshot::opened_by(move |reading| {
+    Snapshot::opened_by(counting, move |reading| {
         tokio::task::spawn_blocking(move || {
             let batches = reading.batches.clone();
             let read = (|| {
@@ -52,27 +56,23 @@ fn read_snapshot(
     reading: Reading,
 ) -> Result<(), SourceError> {
     let Reading {
+        counting,
         opened,
         wanted,
         batches,
+        counted,
     } = reading;
     raw.execute("BEGIN")?;
     let (conditions, parameters) = filter.sqlite(2);
-    let count = format!("SELECT count(*) FROM users u WHERE u.tenant_id = ?1{conditions}");
-    let mut count = bound(raw, &count, tenant_id, &parameters)?;
-    count.step()?;
-    let rows = count
-        .int(0)
-        .and_then(|rows| u64::try_from(rows).ok())
-        .unwrap_or_default();
-    drop(count);
-    if opened
-        .send(Opened {
-            rows,
-            taken_at_us: now_us(),
-        })
-        .is_err()
-    {
+    let count = || count(raw, tenant_id, &conditions, &parameters);
+    // The first read, of whatever it is, is what holds the state.
+    raw.prepare("SELECT 1 FROM tenants LIMIT 1")?.step()?;
+    let taken_at_us = now_us();
+    let rows = match counting {
+        Counting::First => Some(count()?),
+        Counting::Last => None,
+    };
+    if opened.send(Opened { rows, taken_at_us }).is_err() {
         return Ok(());
     }
     let Ok(fields) = wanted.blocking_recv() else {
@@ -81,10 +81,26 @@ fn read_snapshot(
     let mut reader = Reader::open(raw, tenant_id, fields, &conditions, &parameters)?;
     while let Some(batch) = reader.next_batch()? {
         if batches.blocking_send(Ok(batch)).is_err() {
-            break;
+            return Ok(());
         }
     }
+    if counting == Counting::Last {
+        let _ = counted.send(count()?);
+    }
     Ok(())
+}
+
+fn count(
+    raw: &RawConnection<'_>,
+    tenant_id: i64,
+    conditions: &str,
+    parameters: &[Parameter],
+) -> Result<u64, SqliteError> {
+    let sql = format!("SELECT count(*) FROM users u WHERE u.tenant_id = ?1{conditions}");
+    let mut count = bound(raw, &sql, tenant_id, parameters)?;
+    count.step()?;
+    let rows = count.int(0).and_then(|rows| u64::try_from(rows).ok());
+    Ok(rows.unwrap_or_default())
 }
 
 fn bound<'r>(
@@ -354,7 +370,7 @@ impl<'r> ValueReader<'r> {
 
     /// Reads the value of the user at hand; says how many bytes of text it has.
     fn read(&mut self, user: &Statement<'_>) -> Result<usize, ValueError> {
-        let user_id = user.text(0).unwrap_or_default();
+        let user_id = || user.text(0).unwrap_or_default();
         Ok(match self {
             Self::Text { column, texts } => texts.push(user.text(*column)),
             Self::Bool { column, flags } => {
@@ -376,7 +392,7 @@ impl<'r> ValueReader<'r> {
                 lists,
             } => {
                 of_user.clear();
-                side.merge(user_id, |row| {
+                side.merge(user_id(), |row| {
                     of_user.extend(row.int(1).and_then(|id| names.rank(id)))
                 })?;
                 of_user.sort_unstable();
@@ -384,13 +400,15 @@ impl<'r> ValueReader<'r> {
             }
             Self::FactorCount { side, ints } => {
                 let mut count = 0;
-                side.merge(user_id, |row| count = row.int(1).unwrap_or_default())?;
+                side.merge(user_id(), |row| count = row.int(1).unwrap_or_default())?;
                 ints.push(Some(count));
                 0
             }
             Self::Identities { side, texts } => {
                 let mut list = IdentityList::begin(texts);
-                side.merge(user_id, |row| list.push([row.text(1), row.text(2), row.text(3)]))?;
+                side.merge(user_id(), |row| {
+                    list.push([row.text(1), row.text(2), row.text(3)])
+                })?;
                 list.end()?
             }
         })
@@ -412,7 +430,8 @@ impl<'r> ValueReader<'r> {
 /// The names of a tenant's groups or connections, sorted, by key. There are few.
 struct Names {
     sorted: Vec<String>,
-    ranks: HashMap<i64, usize>,
+    /// Keys with the places of their names, in the order of the keys.
+    ranks: Vec<(i64, usize)>,
 }
 
 impl Names {
@@ -421,21 +440,23 @@ impl Names {
         select.bind_i64(1, tenant_id)?;
         let mut names = Self {
             sorted: Vec::new(),
-            ranks: HashMap::new(),
+            ranks: Vec::new(),
         };
         while select.step()? {
             names
                 .ranks
-                .insert(select.int(0).unwrap_or_default(), names.sorted.len());
+                .push((select.int(0).unwrap_or_default(), names.sorted.len()));
             names
                 .sorted
                 .push(String::from_utf8_lossy(select.text(1).unwrap_or_default()).into_owned());
         }
+        names.ranks.sort_unstable();
         Ok(names)
     }
 
     fn rank(&self, id: i64) -> Option<usize> {
-        self.ranks.get(&id).copied()
+        let place = self.ranks.binary_search_by_key(&id, |(key, _)| *key).ok()?;
+        Some(self.ranks[place].1)
     }
 
     fn at(&self, rank: usize) -> &str {

@@ -155,30 +155,42 @@ impl Statement<'_> {
 
     /// The integer in a column of the row at hand.
     pub(crate) fn int(&self, column: c_int) -> Option<i64> {
-        // SAFETY: as in `step`; a column that does not exist is null.
+        // SAFETY: as in `value`.
         unsafe {
-            match ffi::sqlite3_column_type(self.statement.as_ptr(), column) {
+            let value = self.value(column);
+            match ffi::sqlite3_value_type(value) {
                 ffi::SQLITE_NULL => None,
-                _ => Some(ffi::sqlite3_column_int64(self.statement.as_ptr(), column)),
+                _ => Some(ffi::sqlite3_value_int64(value)),
             }
         }
     }
 
     /// The bytes of the text in a column of the row at hand. SQLite does not promise UTF-8.
     pub(crate) fn text(&self, column: c_int) -> Option<&[u8]> {
-        // SAFETY: as in `step`. `column_text` converts if need be and returns memory that lives
-        // until the statement moves on; `column_bytes` after it tells that memory's length.
+        // SAFETY: as in `value`. `value_text` converts if need be and returns memory that lives
+        // until the statement moves on; `value_bytes` after it tells that memory's length.
         unsafe {
-            let text = ffi::sqlite3_column_text(self.statement.as_ptr(), column);
-            let length = ffi::sqlite3_column_bytes(self.statement.as_ptr(), column);
+            let value = self.value(column);
+            let text = ffi::sqlite3_value_text(value);
             if text.is_null() {
                 return None;
             }
+            let length = ffi::sqlite3_value_bytes(value);
             Some(std::slice::from_raw_parts(
                 text,
                 usize::try_from(length).unwrap_or_default(),
             ))
         }
+    }
+
+    /// The value in a column of the row at hand, looked up once for all that is asked of it.
+    ///
+    /// # Safety
+    /// It may be used until the statement moves on. SQLite takes no lock for it, so that nobody
+    /// else may use the connection meanwhile: nobody can, see above.
+    unsafe fn value(&self, column: c_int) -> *mut ffi::sqlite3_value {
+        // SAFETY: as in `step`; a column that does not exist is null.
+        unsafe { ffi::sqlite3_column_value(self.statement.as_ptr(), column) }
     }
 }
 

@@ -122,10 +122,12 @@ pub(crate) fn strategy(connection: &str) -> &'static str {
     }
 }
 
-/// `rft_` and 24 letters or digits, the same for the same token of the same tenant.
-pub(crate) fn token_id(tenant_id: i64, token: &str) -> String {
+/// The user's id and 24 letters or digits, the same for the same token of the same tenant. Users who
+/// are written in the order of their ids have their tokens written in that order, too: a table of
+/// millions that is filled at random places is filled many times slower.
+pub(crate) fn token_id(tenant_id: i64, user_id: &str, token: &str) -> String {
     let digest = Sha256::digest(format!("exeat refresh token\0{tenant_id}\0{token}"));
-    format!("rft_{}", BASE32_NOPAD.encode(&digest[..15]))
+    format!("{user_id}.{}", BASE32_NOPAD.encode(&digest[..15]))
 }
 
 /// `con_` and 16 letters or digits, the same for the same connection of the same tenant.

@@ -241,7 +241,7 @@ impl<'c> SqliteSink<'c> {
             insert.run()?;
         }
         for token in &secrets.refresh_tokens {
-            let token_id = token_id(self.tenant_id, token);
+            let token_id = token_id(self.tenant_id, &user.user_id, token);
             let insert = &mut self.insert_token;
             insert.bind_text(1, &token_id)?;
             insert.bind_i64(2, self.tenant_id)?;

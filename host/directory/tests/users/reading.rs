@@ -172,6 +172,25 @@ async fn what_is_written_after_the_snapshot_is_not_in_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn users_that_are_counted_last_are_counted_in_the_same_state() {
+    for store in Store::both().await {
+        let people: Vec<UserRecord> = generate::users(30, 5).collect();
+        store.write(&store.acme, people[..10].to_vec()).await;
+        let mut snapshot = store.uncounted_snapshot(&store.acme).await;
+        assert_eq!(snapshot.rows(), None, "{}", store.name);
+        store.write(&store.acme, people[10..20].to_vec()).await;
+        snapshot.read(named(&["user_id", "groups"]));
+        let mut rows = 0;
+        while let Some(batch) = snapshot.next().await {
+            rows += batch.unwrap().rows();
+            store.write(&store.acme, people[20..].to_vec()).await;
+        }
+        assert_eq!(rows, 10, "{}", store.name);
+        assert_eq!(snapshot.counted().await, Some(10), "{}", store.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn batches_end_where_they_are_full() {
     for store in Store::both().await {
         let people: Vec<UserRecord> = generate::users(4_097, 9).collect();

@@ -31,6 +31,10 @@ pub(crate) struct JobHouse {
     /// How long the files of an export are kept
     #[arg(long, default_value = "7d", value_name = "TIME", value_parser = duration)]
     retention: Duration,
+    /// Threads on which the transforms of one export run, if no plugin keeps state [default: half of
+    /// the machine's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=JobSettings::MAX_TRANSFORM_THREADS as i64))]
+    transform_threads: Option<u8>,
 }
 
 impl JobHouse {
@@ -44,6 +48,9 @@ impl JobHouse {
             max_failures: self.max_failures,
             timeout: self.timeout,
             retention: self.retention,
+            transform_threads: self
+                .transform_threads
+                .map_or_else(JobSettings::transform_threads_here, usize::from),
         }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) enum Fault {
 }
 
 /// A transform's plan. Unchecked.
-#[derive(PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct TransformPlan {
     pub(crate) reads: Vec<u32>,
     pub(crate) stateless: bool,
