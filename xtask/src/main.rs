@@ -1,5 +1,7 @@
-//! One word for each habit: `cargo xtask demo | test | kits | plugins | deny | fleet | fuzz`.
+//! One word for each habit: `cargo xtask demo | test | bench | budgets | kits | plugins | deny | fleet | fuzz`.
 
+mod bench;
+mod budgets;
 mod fuzz;
 mod kits;
 #[path = "../../tests/src/mutate.rs"]
@@ -14,6 +16,9 @@ use std::time::Instant;
 const USAGE: &str = "\
 cargo xtask demo [ARGS]   set everything up, build in release, serve a demo tenant (see exeat demo --help)
 cargo xtask test          everything that CI runs: format, clippy, tests, kits, docs, licenses
+cargo xtask bench [--quick] [--only GROUP]  build in release, measure, and keep what came out in the README:
+                          transforms, adapters, sqlite, postgres, scaling, life
+cargo xtask budgets [--write]  count instructions and compare them with what is allowed
 cargo xtask kits          try the kit of every language as an author would: new, build, test, push, export
 cargo xtask plugins       build the shipped plugins alone
 cargo xtask deny          check licenses, sources and the walls between the rooms
@@ -38,6 +43,8 @@ fn main() -> ExitCode {
     let done = match word.as_str() {
         "demo" => demo(&rest),
         "test" => test(),
+        "bench" => bench::bench(&rest),
+        "budgets" => budgets::budgets(&rest),
         "plugins" => add_guest_targets().and_then(|()| cargo(&["build", "--package", "exeat-shipped"])),
         "deny" => deny(),
         "kits" => add_guest_targets().and_then(|()| kits::kits()),
@@ -83,7 +90,7 @@ fn release() -> Result<PathBuf, String> {
 /// Everything that CI runs.
 fn test() -> Outcome {
     add_guest_targets()?;
-    let steps: [Step; 6] = [
+    let steps: [Step; 7] = [
         ("format", || cargo(&["fmt", "--all", "--check"])),
         ("clippy", || {
             cargo(&[
@@ -100,6 +107,7 @@ fn test() -> Outcome {
             tools::postgresql()?;
             cargo(&["test", "--workspace", "--locked"])
         }),
+        ("budgets", || budgets::budgets(&[])),
         ("kits", kits::kits),
         ("docs", || {
             let mut doc = cargo_command(&["doc", "--workspace", "--no-deps", "--locked"]);

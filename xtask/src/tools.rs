@@ -40,6 +40,37 @@ const POSTGRESQL: Tool = Tool {
     packages: &["postgresql"],
 };
 
+/// What counts instructions.
+const VALGRIND: Tool = Tool {
+    name: "valgrind",
+    probe: &["valgrind", "--version"],
+    packages: &["valgrind"],
+};
+
+/// What exports are compared with, and what builds the peers of the transform benches.
+const PEERS: [Tool; 4] = [
+    Tool {
+        name: "sqlite3",
+        probe: &["sqlite3", "--version"],
+        packages: &["sqlite3"],
+    },
+    Tool {
+        name: "jq",
+        probe: &["jq", "--version"],
+        packages: &["jq"],
+    },
+    Tool {
+        name: "a C compiler",
+        probe: &["cc", "--version"],
+        packages: &["gcc", "libc6-dev"],
+    },
+    Tool {
+        name: "python3 with pip",
+        probe: &["python3", "-m", "pip", "--version"],
+        packages: &["python3", "python3-pip"],
+    },
+];
+
 /// What builds plugins in other languages than Rust.
 pub(crate) fn compilers() -> Outcome {
     COMPILERS.iter().try_for_each(Tool::install)
@@ -48,6 +79,16 @@ pub(crate) fn compilers() -> Outcome {
 /// The server that tests start clusters of.
 pub(crate) fn postgresql() -> Outcome {
     POSTGRESQL.install()
+}
+
+/// What counts instructions.
+pub(crate) fn valgrind() -> Outcome {
+    VALGRIND.install()
+}
+
+/// What benches are compared with.
+pub(crate) fn peers() -> Outcome {
+    PEERS.iter().try_for_each(Tool::install)
 }
 
 impl Tool {
