@@ -126,12 +126,7 @@ fn beside_native<A: Adapter>(
 
 /// The batches with the columns that a chain needs.
 fn narrowed(chain: &exeat_sandbox::Chain, people: &People) -> anyhow::Result<Vec<ShapedBatch>> {
-    let fields: Vec<_> = chain
-        .needs()
-        .iter()
-        .filter_map(|column| exeat_gate::catalog().field(&column.name))
-        .collect();
-    let gate = exeat_gate::Gate::new(fields, false);
+    let gate = guest::gate_of(chain);
     let batches = people.raw()?.into_iter();
     batches
         .map(|raw| Ok(ShapedBatch::untouched(gate.release(raw)?)))

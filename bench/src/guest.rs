@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, BooleanArray};
-use exeat_gate::{ColumnType, FieldSelection};
+use exeat_gate::{ColumnType, FieldSelection, Gate, catalog};
 use exeat_sandbox::compiler::{CompileLimits, Compiler};
 use exeat_sandbox::{
     Chain, CodeCache, JobContext, KeyMaterial, OfferedColumn, Plugin, PluginKind, PluginLimits, PluginUse,
@@ -103,6 +103,15 @@ pub fn open(
         PluginKind::Transform => Chain::open(sandbox, &job, &columns, &[used], None)?,
         PluginKind::Adapter => Chain::open(sandbox, &job, &columns, &[], Some(&used))?,
     })
+}
+
+/// A gate that releases what a chain needs.
+pub fn gate_of(chain: &Chain) -> Gate {
+    let needs = chain.needs().iter();
+    Gate::new(
+        needs.filter_map(|column| catalog().field(&column.name)).collect(),
+        false,
+    )
 }
 
 fn job() -> JobContext {

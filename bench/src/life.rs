@@ -100,12 +100,7 @@ fn small_exports(setup: &Setup, results: &mut Results) -> anyhow::Result<()> {
 }
 
 fn first_batch(chain: &mut exeat_sandbox::Chain, people: &People) -> anyhow::Result<f64> {
-    let fields: Vec<_> = chain
-        .needs()
-        .iter()
-        .filter_map(|column| exeat_gate::catalog().field(&column.name))
-        .collect();
-    let gate = exeat_gate::Gate::new(fields, false);
+    let gate = guest::gate_of(chain);
     let released = gate.release(people.raw()?.remove(0))?;
     let begun = Instant::now();
     std::hint::black_box(chain.process(released)?);

@@ -15,9 +15,6 @@ use tempfile::NamedTempFile;
 use crate::people::People;
 use crate::setup::PeerPrograms;
 
-/// All peers of one input.
-pub struct Peers;
-
 /// One way to do the work.
 pub struct Peer {
     name: &'static str,
@@ -42,32 +39,30 @@ const NATIVE: [&str; 5] = ["serde-typed", "serde-value", "vrl", "jaq", "jq"];
 const EXTISM: [&str; 2] = ["extism-batch", "extism-row"];
 const COMPONENT: [&str; 1] = ["component-row"];
 
-impl Peers {
-    /// Starts all of them on the rows of these people, as NDJSON.
-    ///
-    /// # Errors
-    /// One does not start.
-    pub fn start(programs: &PeerPrograms, people: &People) -> anyhow::Result<Vec<Peer>> {
-        let rows = Rc::new(ndjson(people)?);
-        let file = rows.path().to_owned();
-        let started: [(Vec<&PathBuf>, &[&'static str]); 3] = [
-            (vec![&programs.native, &file], &NATIVE),
-            (vec![&programs.extism, &programs.extism_guest, &file], &EXTISM),
-            (
-                vec![&programs.component_row, &programs.component_row_guest, &file],
-                &COMPONENT,
-            ),
-        ];
-        let mut peers = Vec::new();
-        for (command, names) in started {
-            let program = Rc::new(RefCell::new(Program::start(&command, &rows)?));
-            peers.extend(names.iter().map(|name| Peer {
-                name,
-                program: Rc::clone(&program),
-            }));
-        }
-        Ok(peers)
+/// Starts all of them on the rows of these people, as NDJSON.
+///
+/// # Errors
+/// One does not start.
+pub fn start(programs: &PeerPrograms, people: &People) -> anyhow::Result<Vec<Peer>> {
+    let rows = Rc::new(ndjson(people)?);
+    let file = rows.path().to_owned();
+    let started: [(Vec<&PathBuf>, &[&'static str]); 3] = [
+        (vec![&programs.native, &file], &NATIVE),
+        (vec![&programs.extism, &programs.extism_guest, &file], &EXTISM),
+        (
+            vec![&programs.component_row, &programs.component_row_guest, &file],
+            &COMPONENT,
+        ),
+    ];
+    let mut peers = Vec::new();
+    for (command, names) in started {
+        let program = Rc::new(RefCell::new(Program::start(&command, &rows)?));
+        peers.extend(names.iter().map(|name| Peer {
+            name,
+            program: Rc::clone(&program),
+        }));
     }
+    Ok(peers)
 }
 
 impl Peer {

@@ -3,14 +3,13 @@
 
 use std::time::Instant;
 
-use exeat_gate::Gate;
 use exeat_sandbox::{Chain, Figures};
 use exeat_sdk::bindings::types;
 use exeat_sdk::export::TransformRun;
 
 use crate::guest::{self, KEY, Workshop};
 use crate::native::NativeMask;
-use crate::peers::Peers;
+use crate::peers;
 use crate::people::{BATCH_ROWS, COLUMNS, People};
 use crate::results::{Results, Wanted};
 use crate::rounds::{Contender, interleave, median};
@@ -21,9 +20,15 @@ const ALL_COLUMNS: &str = "sandbox, every column in and out";
 const NATIVE: &str = "native, by hand";
 const NATIVE_SDK: &str = "native, the plugin's own code";
 
-/// Batches of other sizes that are tried, in rows.
-const SIZES: [usize; 6] = [256, 1_024, 2_048, 4_096, 8_192, 16_384];
-const SIZE_NAMES: [&str; 6] = ["256", "1024", "2048", "4096", "8192", "16384"];
+/// Rows of batches that are tried, and what they are called in results.
+const SIZES: [(usize, &str); 6] = [
+    (256, "256"),
+    (1_024, "1024"),
+    (2_048, "2048"),
+    (4_096, "4096"),
+    (8_192, "8192"),
+    (16_384, "16384"),
+];
 
 /// Measures transforms.
 ///
@@ -105,7 +110,7 @@ fn beside_peers(setup: &Setup, results: &mut Results, workshop: &Workshop) -> an
     let people = People::new(setup.peer_rows(), &COLUMNS, BATCH_ROWS)?;
     let plugin = workshop.load(guest::MASK)?;
     let mut chain = workshop.open(&plugin, "{}", people.selection())?;
-    let peers = Peers::start(programs, &people)?;
+    let peers = peers::start(programs, &people)?;
     let rows = people.count();
     let mut contenders = vec![Contender::new(PLAN, rows, || Ok(through(&mut chain, &people)?.0))];
     for peer in &peers {
@@ -133,18 +138,18 @@ fn beside_peers(setup: &Setup, results: &mut Results, workshop: &Workshop) -> an
     Ok(())
 }
 
-/// Which batches are best: what exports use was chosen by this.
+/// Which batches are best. Exports use 2,048 rows.
 fn batch_sizes(setup: &Setup, results: &mut Results, workshop: &Workshop) -> anyhow::Result<()> {
     println!("a planned transform, by rows of a batch");
     let plugin = workshop.load(guest::MASK)?;
     let mut measured = Vec::new();
-    for size in SIZES {
+    for (size, _) in SIZES {
         let people = People::new(setup.rows(), &COLUMNS, size)?;
         let chain = workshop.open(&plugin, "{}", people.selection())?;
         measured.push((people, chain));
     }
     let mut contenders = Vec::new();
-    for ((people, chain), name) in measured.iter_mut().zip(SIZE_NAMES) {
+    for ((people, chain), (_, name)) in measured.iter_mut().zip(SIZES) {
         let rows = people.count();
         contenders.push(Contender::new(name, rows, || Ok(through(chain, people)?.0)));
     }
@@ -156,12 +161,7 @@ fn batch_sizes(setup: &Setup, results: &mut Results, workshop: &Workshop) -> any
 
 /// Runs all rows through a chain; the gate's part is not counted.
 fn through(chain: &mut Chain, people: &People) -> anyhow::Result<(std::time::Duration, Figures)> {
-    let fields: Vec<_> = chain
-        .needs()
-        .iter()
-        .filter_map(|column| exeat_gate::catalog().field(&column.name))
-        .collect();
-    let gate = Gate::new(fields, false);
+    let gate = guest::gate_of(chain);
     let released: Vec<_> = people
         .raw()?
         .into_iter()

@@ -17,7 +17,7 @@ use exeat_bench::people::{BATCH_ROWS, COLUMNS, People};
 use exeat_directory::filter::Filter;
 use exeat_directory::{Counting, DatabaseUrl, Directory, DirectoryError, generate};
 use exeat_encode::{Format, FormulaPolicy};
-use exeat_gate::{FieldSelection, Gate, catalog};
+use exeat_gate::{FieldSelection, Gate};
 use exeat_sandbox::compiler;
 use exeat_test_servers::postgres::PostgresCluster;
 
@@ -131,12 +131,7 @@ fn plugin(component: &[u8], times: u32) -> anyhow::Result<()> {
     let plugin = workshop.load(component)?;
     let mut chain = workshop.open(&plugin, "{}", people.selection())?;
     let recorders = chain.recorders();
-    let fields: Vec<_> = chain
-        .needs()
-        .iter()
-        .filter_map(|column| catalog().field(&column.name))
-        .collect();
-    let gate = Gate::new(fields, false);
+    let gate = guest::gate_of(&chain);
     let mut adapter = chain.take_adapter();
     for _ in 0..times {
         for raw in people.raw()? {

@@ -64,7 +64,8 @@ impl PostgresUsers {
         statements::Statements::new(&self.definition, tenant, filter).map(drop)
     }
 
-    /// Opens a consistent state of the tenant's users that the filter lets through. Fields that the definition lacks are refused when they are read.
+    /// Opens a consistent state of the tenant's users that the filter lets through. Fields that the
+    /// definition lacks are refused when they are read.
     ///
     /// # Errors
     /// The filter asks about something that the definition lacks, the database holds the users of
