@@ -1,20 +1,13 @@
-//! What a row costs in a sandboxed adapter and in the host's encoders: beside the same code run
-//! natively, and beside the libraries that people would use.
+//! What a row costs in a sandboxed adapter: beside the same code run natively.
 
-use std::io::Write as _;
 use std::time::Instant;
 
-use arrow_array::Array as _;
-use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Int64Type, TimestampMicrosecondType};
-use exeat_encode::{Format, FormulaPolicy};
-use exeat_gate::{BytesGuard, ColumnType, FieldSelection, ShapedBatch};
+use exeat_gate::{BytesGuard, FieldSelection, ShapedBatch};
 use exeat_sandbox::Plugin;
 use exeat_sdk::Adapter;
 use exeat_sdk::bindings::adapter::exports::exeat::plugin::adapter::{Chunk, Encoded};
 use exeat_sdk::bindings::types;
 use exeat_sdk::export::AdapterRun;
-use serde_json::{Map, Value};
 
 use crate::guest::{self, Workshop};
 use crate::people::{BATCH_ROWS, COLUMNS, People};
@@ -38,7 +31,7 @@ const AUTH0_COLUMNS: [&str; 12] = [
     "app_metadata",
 ];
 
-/// Measures adapters and encoders.
+/// Measures adapters.
 ///
 /// # Errors
 /// Something cannot be measured.
@@ -62,7 +55,7 @@ pub fn run(setup: &Setup, results: &mut Results) -> anyhow::Result<()> {
         let people = People::new(setup.rows() / 4, &AUTH0_COLUMNS, BATCH_ROWS)?;
         beside_native::<auth0::Auth0>(setup, results, "adapter-auth0", &auth0?, &workshop, &people)?;
     }
-    encoders(setup, results)
+    Ok(())
 }
 
 /// How fast an adapter is in the sandbox, of what its own code is natively.
@@ -149,99 +142,4 @@ fn native_batches(shaped: &[ShapedBatch], reads: &[u32], selection: &FieldSelect
             .collect(),
     });
     batches.collect()
-}
-
-/// The host's encoders beside what a careful person writes with a library, row by row.
-fn encoders(setup: &Setup, results: &mut Results) -> anyhow::Result<()> {
-    println!("encoders");
-    let people = People::new(setup.rows(), &COLUMNS, BATCH_ROWS)?;
-    let shaped = people.shaped()?;
-    let rows = people.count();
-    let encoded = |format: Format| {
-        let shaped = &shaped;
-        move || {
-            let mut encoder = format.encoder(shaped[0].schema(), FormulaPolicy::Off);
-            let mut out = Vec::new();
-            let begun = Instant::now();
-            for batch in shaped {
-                out.clear();
-                encoder.encode(batch, &mut out)?;
-                std::hint::black_box(&out);
-            }
-            Ok(begun.elapsed())
-        }
-    };
-    let mut contenders = vec![
-        Contender::new("csv, exeat", rows, encoded(Format::Csv)),
-        Contender::new("csv, csv crate", rows, || by_csv_crate(&shaped)),
-        Contender::new("ndjson, exeat", rows, encoded(Format::Ndjson)),
-        Contender::new("ndjson, serde_json", rows, || by_serde_json(&shaped)),
-    ];
-    let rounds = interleave(&mut contenders, setup.rounds)?;
-    drop(contenders);
-    rounds.print();
-    results.note("encoders", rounds.medians());
-    Ok(())
-}
-
-fn by_csv_crate(shaped: &[ShapedBatch]) -> anyhow::Result<std::time::Duration> {
-    let mut writer = csv::WriterBuilder::new()
-        .terminator(csv::Terminator::CRLF)
-        .from_writer(Vec::new());
-    let mut cell = Vec::new();
-    let begun = Instant::now();
-    for batch in shaped {
-        for row in 0..batch.rows() {
-            for (spec, column) in batch.schema().iter().zip(batch.columns()) {
-                cell.clear();
-                if column.is_valid(row) {
-                    match spec.column_type {
-                        ColumnType::Boolean => write!(cell, "{}", column.as_boolean().value(row))?,
-                        ColumnType::Int64 => {
-                            write!(cell, "{}", column.as_primitive::<Int64Type>().value(row))?;
-                        }
-                        ColumnType::TimestampUs => {
-                            let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
-                            cell.extend_from_slice(exeat_directory::format_timestamp(micros).as_bytes());
-                        }
-                        _ => cell.extend_from_slice(column.as_string::<i32>().value(row).as_bytes()),
-                    }
-                }
-                writer.write_field(&cell)?;
-            }
-            writer.write_record(None::<&[u8]>)?;
-        }
-    }
-    std::hint::black_box(writer.into_inner()?);
-    Ok(begun.elapsed())
-}
-
-fn by_serde_json(shaped: &[ShapedBatch]) -> anyhow::Result<std::time::Duration> {
-    let mut out = Vec::new();
-    let begun = Instant::now();
-    for batch in shaped {
-        for row in 0..batch.rows() {
-            let mut object = Map::new();
-            for (spec, column) in batch.schema().iter().zip(batch.columns()) {
-                let value = if column.is_null(row) {
-                    Value::Null
-                } else {
-                    match spec.column_type {
-                        ColumnType::Boolean => column.as_boolean().value(row).into(),
-                        ColumnType::Int64 => column.as_primitive::<Int64Type>().value(row).into(),
-                        ColumnType::TimestampUs => {
-                            let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
-                            exeat_directory::format_timestamp(micros).into()
-                        }
-                        _ => column.as_string::<i32>().value(row).into(),
-                    }
-                };
-                object.insert(spec.name.clone(), value);
-            }
-            serde_json::to_writer(&mut out, &object)?;
-            out.push(b'\n');
-        }
-    }
-    std::hint::black_box(out);
-    Ok(begun.elapsed())
 }

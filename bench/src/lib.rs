@@ -5,6 +5,7 @@
 #![expect(missing_debug_implementations, reason = "nobody prints a bench")]
 
 pub mod adapters;
+pub mod encoders;
 pub mod exports;
 pub mod guest;
 pub mod life;

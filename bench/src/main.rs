@@ -6,19 +6,20 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use exeat_bench::results::Results;
 use exeat_bench::setup::{PeerPrograms, Setup};
-use exeat_bench::{adapters, exports, life, machine, scaling, transforms};
+use exeat_bench::{adapters, encoders, exports, life, machine, scaling, transforms};
 
 const USAGE: &str = "\
 exeat-bench --exeat PROGRAM --folder FOLDER --results FILE --readme FILE [--quick] [--only GROUP]
             [--peers FOLDER]   where the peers' programs were built
 
-Groups: transforms, adapters, sqlite, postgres, scaling, life";
+Groups: transforms, adapters, encoders, sqlite, postgres, scaling, life";
 
 type Group = (&'static str, fn(&Setup, &mut Results) -> anyhow::Result<()>);
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     ("transforms", transforms::run),
     ("adapters", adapters::run),
+    ("encoders", encoders::run),
     ("sqlite", exports::sqlite),
     ("postgres", exports::postgres),
     ("scaling", scaling::run),

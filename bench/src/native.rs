@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array, ArrayRef, BooleanArray, StringArray};
 use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
-use bench_mask::{DROPPED, KEPT_STATE, MASK, RENAMED, pseudonym};
+use bench_mask::{DROPPED, KEPT_STATE, MASK, PREFIX, RENAMED, pseudonym};
 use exeat_gate::{ColumnSpec, GuardError, OutputGuard, ShapedBatch, ShapedColumn};
+use exeat_sdk::{append_hex, append_lowercase};
 
 /// The work, ready for batches of some columns.
 pub struct NativeMask {
@@ -70,7 +71,10 @@ impl NativeMask {
         });
         let (key, buffer) = (&self.key, &mut self.buffer);
         let pseudonyms = computed(&columns[self.email], &keep, |email, text| {
-            text.extend_from_slice(pseudonym(key, email, buffer).as_bytes());
+            let (hash, domain) = pseudonym(key, email, buffer);
+            text.extend_from_slice(PREFIX.as_bytes());
+            append_hex(text, &hash);
+            append_lowercase(text, domain);
         });
         let computed = if self.name < self.email {
             vec![masked, pseudonyms]

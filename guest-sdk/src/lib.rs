@@ -62,6 +62,7 @@ extern crate self as exeat_sdk;
 
 #[doc(hidden)]
 pub mod bindings;
+mod bytes;
 mod config;
 mod error;
 #[doc(hidden)]
@@ -74,10 +75,11 @@ mod plugin;
 mod sink;
 pub mod test;
 
+pub use bytes::{append, append_hex, append_lowercase};
 pub use error::{Fault, Reject};
 pub use input::{AnyColumn, Bool, Float, Int, Json, List, ListItems, Row, Text, Timestamp, Value};
 pub use logging::{Level, log, log_enabled};
-pub use output::{BoolOut, FloatOut, IntOut, JsonOut, Output, TextOut, TextWriter, TimestampOut, append};
+pub use output::{BoolOut, FloatOut, IntOut, JsonOut, Output, TextOut, TextWriter, TimestampOut};
 pub use plan::{AdapterPlan, ColumnType, Constant, Field, TransformPlan};
 pub use plugin::{Adapter, Job, Outcome, Transform, Verdict};
 pub use sink::Sink;

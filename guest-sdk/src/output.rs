@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::bindings::types;
+use crate::bytes::{append, append_hex, append_lowercase};
 use crate::plan::ColumnType;
 
 macro_rules! handles {
@@ -164,6 +165,18 @@ impl TextWriter<'_> {
         append(self.0, piece.as_bytes());
     }
 
+    /// Appends a piece in lower case.
+    #[inline]
+    pub fn push_lowercase(&mut self, piece: &str) {
+        append_lowercase(self.0, piece);
+    }
+
+    /// Appends bytes, as two hexadecimal digits in lower case each.
+    #[inline]
+    pub fn push_hex(&mut self, bytes: &[u8]) {
+        append_hex(self.0, bytes);
+    }
+
     /// Appends a character.
     #[inline]
     pub fn push(&mut self, c: char) {
@@ -172,35 +185,6 @@ impl TextWriter<'_> {
         } else {
             self.push_str(c.encode_utf8(&mut [0; 4]));
         }
-    }
-}
-
-/// Longest piece that is copied without a call, in bytes.
-const SHORT: usize = 64;
-
-/// Appends bytes. A copy whose length is known only now is a call into the host's runtime, which
-/// costs more than the copy if that is short: so it is made of copies of constant length.
-#[inline]
-pub fn append(to: &mut Vec<u8>, bytes: &[u8]) {
-    if bytes.len() > SHORT {
-        to.extend_from_slice(bytes);
-        return;
-    }
-    let mut rest = bytes;
-    while let Some((head, tail)) = rest.split_first_chunk::<16>() {
-        to.extend_from_slice(head);
-        rest = tail;
-    }
-    if let Some((head, tail)) = rest.split_first_chunk::<8>() {
-        to.extend_from_slice(head);
-        rest = tail;
-    }
-    if let Some((head, tail)) = rest.split_first_chunk::<4>() {
-        to.extend_from_slice(head);
-        rest = tail;
-    }
-    for byte in rest {
-        to.push(*byte);
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) fn bench(args: &[String]) -> Outcome {
         "exeat",
         "--bin",
         "exeat-bench",
+        "--features",
+        "exeat-bench/arrow-writers",
     ];
     cargo(&[&["build", "--release", "--locked"][..], &programs].concat())?;
     let only = args.iter().skip_while(|arg| *arg != "--only").nth(1);

@@ -17,7 +17,7 @@ const USAGE: &str = "\
 cargo xtask demo [ARGS]   set everything up, build in release, serve a demo tenant (see exeat demo --help)
 cargo xtask test          everything that CI runs: format, clippy, tests, budgets, kits, docs, licenses
 cargo xtask bench [--quick] [--only GROUP]  build in release, measure, and keep what came out in the README:
-                          transforms, adapters, sqlite, postgres, scaling, life
+                          transforms, adapters, encoders, sqlite, postgres, scaling, life
 cargo xtask budgets [--write]  count instructions and compare them with what is allowed
 cargo xtask kits          try the kit of every language as an author would: new, build, test, push, export
 cargo xtask plugins       build the shipped plugins alone

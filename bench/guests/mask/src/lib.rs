@@ -3,7 +3,7 @@
 
 use exeat_sdk::{
     AnyColumn, BoolOut, ColumnType, Fault, IntOut, Job, Output, Reject, Row, Text, TextOut, TimestampOut,
-    Transform, TransformPlan, Value, Verdict,
+    Transform, TransformPlan, Value, Verdict, append_lowercase,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -104,8 +104,11 @@ impl Transform for Mask {
             });
         }
         if let Some(email) = row.text(self.email) {
+            let (hash, domain) = pseudonym(&self.key, email, &mut self.lowercase);
             out.text_with(self.pseudonym, |text| {
-                text.push_str(pseudonym(&self.key, email, &mut self.lowercase));
+                text.push_str(PREFIX);
+                text.push_hex(&hash);
+                text.push_lowercase(domain);
             });
         }
         for (from, to) in &self.copied {
@@ -121,30 +124,18 @@ impl Transform for Mask {
     }
 }
 
-/// `p_` and two hex digits for each of 16 bytes.
-const PREFIX_BYTES: usize = 34;
+/// What stands before a pseudonym.
+pub const PREFIX: &str = "p_";
 
-/// `p_`, 32 hex digits of the keyed hash of the address in lower case, and its domain. Put together
-/// in `buffer`.
-pub fn pseudonym<'b>(key: &[u8; 32], email: &str, buffer: &'b mut Vec<u8>) -> &'b str {
-    buffer.clear();
-    buffer.extend_from_slice(&[b'_'; PREFIX_BYTES]);
-    buffer.extend(email.bytes().map(|byte| byte.to_ascii_lowercase()));
-    let hash = blake3::keyed_hash(key, &buffer[PREFIX_BYTES..]);
-    // The digits go where they end in front of the domain: over the local part, which is hidden.
-    let at = PREFIX_BYTES + email.rfind('@').unwrap_or(email.len());
-    let begin = at - PREFIX_BYTES;
-    buffer[begin..begin + 2].copy_from_slice(b"p_");
-    let digits = buffer[begin + 2..at].chunks_exact_mut(2);
-    for (byte, digits) in hash.as_bytes().iter().zip(digits) {
-        digits[0] = hex_digit(byte >> 4);
-        digits[1] = hex_digit(byte & 0xf);
-    }
-    std::str::from_utf8(&buffer[begin..]).unwrap_or_default()
-}
-
-fn hex_digit(nibble: u8) -> u8 {
-    nibble + b'0' + u8::from(nibble > 9) * (b'a' - b'0' - 10)
+/// What a pseudonym is made of: the first 16 bytes of the keyed hash of an address in lower case
+/// (put together in `lowercase`), and the address's domain with its `@`.
+pub fn pseudonym<'e>(key: &[u8; 32], email: &'e str, lowercase: &mut Vec<u8>) -> ([u8; 16], &'e str) {
+    lowercase.clear();
+    append_lowercase(lowercase, email);
+    let hash = blake3::keyed_hash(key, lowercase);
+    let hash = hash.as_bytes().first_chunk().copied().unwrap_or_default();
+    let at = email.bytes().rposition(|byte| byte == b'@');
+    (hash, at.and_then(|at| email.get(at..)).unwrap_or_default())
 }
 
 exeat_sdk::export_transform!(Mask, "The work of the transform benches.");

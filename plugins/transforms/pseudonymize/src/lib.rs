@@ -10,7 +10,10 @@
 //! match. E-mail addresses are compared without case. Pseudonymized data is still personal data:
 //! whoever has the key can tell who it is.
 
-use exeat_sdk::{Fault, Job, Output, Reject, Row, Text, TextOut, Transform, TransformPlan, Verdict, append};
+use exeat_sdk::{
+    Fault, Job, Output, Reject, Row, Text, TextOut, TextWriter, Transform, TransformPlan, Verdict, append,
+    append_lowercase,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -54,8 +57,6 @@ pub struct Pseudonymize {
     key: [u8; 32],
     email_domain: EmailDomain,
     columns: Vec<Column>,
-    /// What is hashed, put together here for one value after the other.
-    hashed: Vec<u8>,
 }
 
 /// Shows no key.
@@ -69,8 +70,10 @@ impl std::fmt::Debug for Pseudonymize {
 
 #[derive(Debug)]
 struct Column {
-    /// What is hashed before each value: the field's name and a zero byte.
-    prefix: Box<[u8]>,
+    /// What is hashed: the field's name and a zero byte, which stay, and one value after the other.
+    hashed: Vec<u8>,
+    /// Bytes of `hashed` that stay.
+    prefix: usize,
     from: Text,
     to: TextOut,
 }
@@ -94,8 +97,14 @@ impl Transform for Pseudonymize {
             if chosen.contains(&field) {
                 let from = plan.read_text(&field)?;
                 let to = plan.compute_text(&field);
-                let prefix = [field.as_bytes(), &[0]].concat().into();
-                columns.push(Column { prefix, from, to });
+                let hashed = [field.as_bytes(), &[0]].concat();
+                let prefix = hashed.len();
+                columns.push(Column {
+                    hashed,
+                    prefix,
+                    from,
+                    to,
+                });
             } else {
                 plan.pass(&field)?;
             }
@@ -104,68 +113,54 @@ impl Transform for Pseudonymize {
             key: job.pseudonym_key,
             email_domain: config.email_domain,
             columns,
-            hashed: Vec::new(),
         })
     }
 
     fn row(&mut self, row: Row<'_>, out: &mut Output) -> Result<Verdict, Reject> {
-        let Self {
-            key,
-            email_domain,
-            columns,
-            hashed,
-        } = self;
-        for column in columns {
+        let key = &self.key;
+        for column in &mut self.columns {
             let Some(value) = row.text(column.from).filter(|value| !value.is_empty()) else {
                 continue;
             };
-            hashed.clear();
-            append(hashed, &column.prefix);
-            let Some((_, domain)) = value.rsplit_once('@') else {
-                append(hashed, value.as_bytes());
-                out.text_with(column.to, |text| write_pseudonym(text, key, hashed));
-                continue;
-            };
-            extend_lowercase(hashed, value.trim());
-            out.text_with(column.to, |text| {
-                write_pseudonym(text, key, hashed);
-                text.push('@');
-                match email_domain {
-                    EmailDomain::Keep => {
-                        hashed.clear();
-                        extend_lowercase(hashed, domain.trim());
-                        text.push_str(std::str::from_utf8(hashed).unwrap_or_default());
-                    }
-                    EmailDomain::Drop => text.push_str(DROPPED_DOMAIN),
+            let hashed = &mut column.hashed;
+            hashed.truncate(column.prefix);
+            match domain(value) {
+                None => {
+                    append(hashed, value.as_bytes());
+                    out.text_with(column.to, |text| write_pseudonym(text, key, hashed));
                 }
-            });
+                Some(domain) => {
+                    append_lowercase(hashed, value.trim());
+                    out.text_with(column.to, |text| {
+                        write_pseudonym(text, key, hashed);
+                        text.push('@');
+                        match self.email_domain {
+                            EmailDomain::Keep => text.push_lowercase(domain.trim()),
+                            EmailDomain::Drop => text.push_str(DROPPED_DOMAIN),
+                        }
+                    });
+                }
+            }
         }
         Ok(Verdict::Keep)
     }
 }
 
-/// Appends a text in lower case. Nearly all addresses are ASCII.
-fn extend_lowercase(bytes: &mut Vec<u8>, text: &str) {
-    if text.is_ascii() {
-        bytes.extend(text.bytes().map(|byte| byte.to_ascii_lowercase()));
-    } else {
-        bytes.extend_from_slice(text.to_lowercase().as_bytes());
+/// What stands behind the last `@`. Most values are names and have none, which is found out without
+/// a branch for each byte.
+fn domain(value: &str) -> Option<&str> {
+    let bytes = value.as_bytes();
+    if !bytes.iter().fold(false, |found, byte| found | (*byte == b'@')) {
+        return None;
     }
+    let at = bytes.iter().rposition(|byte| *byte == b'@')?;
+    value.get(at + 1..)
 }
 
-fn write_pseudonym(text: &mut exeat_sdk::TextWriter<'_>, key: &[u8; 32], hashed: &[u8]) {
+fn write_pseudonym(text: &mut TextWriter<'_>, key: &[u8; 32], hashed: &[u8]) {
     let hash = blake3::keyed_hash(key, hashed);
-    let mut pseudonym = *b"p_00000000000000000000000000000000";
-    let digits = pseudonym[2..].as_chunks_mut::<2>().0;
-    for (byte, digits) in hash.as_bytes()[..PSEUDONYM_BYTES].iter().zip(digits) {
-        *digits = [hex_digit(byte >> 4), hex_digit(byte & 0xf)];
-    }
-    text.push_str(std::str::from_utf8(&pseudonym).unwrap_or_default());
-}
-
-/// Without a table and without a branch, so that all digits are made together.
-fn hex_digit(nibble: u8) -> u8 {
-    nibble + b'0' + u8::from(nibble > 9) * (b'a' - b'0' - 10)
+    text.push_str("p_");
+    text.push_hex(&hash.as_bytes()[..PSEUDONYM_BYTES]);
 }
 
 fn check_fields(fields: &[String], plan: &mut TransformPlan) -> Result<Vec<String>, Fault> {
