@@ -275,3 +275,58 @@ fn fields_say_what_leaves_and_why_the_rest_does_not() {
     assert_eq!(names, ["exeat/field-map", "exeat/pseudonymize", "exeat/auth0"]);
     assert_eq!(plugins["plugins"][0]["config_schema"]["type"], "object");
 }
+
+#[test]
+fn a_filter_may_be_an_expression_and_its_errors_point_at_the_character() {
+    let house = House::with_users(EXEAT, 500, 7);
+    let token = token(&house, &[]);
+    let server = Server::start(&house);
+    let rows = |body: &str| {
+        let id = server.create_export(&token, body);
+        server.wait_for(&token, &id, "completed")["rows"]["written"]
+            .as_u64()
+            .unwrap()
+    };
+    let plain = rows(r#"{"filter": {"state": "active", "email_verified": true}}"#);
+    assert!(plain > 0 && plain < 500);
+    let expression = r#"{"filter": "state eq \"active\" and email_verified eq true"}"#;
+    assert_eq!(rows(expression), plain);
+    let both = r#"{"filter": {"state": "active", "filter": "email_verified eq true"}}"#;
+    assert_eq!(rows(both), plain);
+    let query = "filter=state%20eq%20%22active%22&filter=email_verified=true&fields=user_id";
+    let streamed = server.get(&format!("/v1/users/stream?{query}"), &token);
+    assert_eq!(streamed.text().lines().count() as u64, plain);
+
+    let wrong = [
+        (r#"state eq \"active\" and colour pr"#, "invalid-filter", 22),
+        (r#"password_hash sw \"$2\""#, "never-exported", 0),
+        (
+            r#"state pr and custom_attributes.api_key pr"#,
+            "never-exported",
+            13,
+        ),
+    ];
+    for (filter, code, offset) in wrong {
+        let refused = server.post("/v1/exports", &token, &format!(r#"{{"filter": "{filter}"}}"#));
+        assert_eq!(refused.status, 422, "{filter}");
+        let problem = refused.json();
+        assert_eq!(problem["code"], code);
+        assert_eq!(problem["pointer"], "/filter");
+        assert_eq!(problem["offset"], offset, "{filter}");
+    }
+    let told = house.run(&[
+        "export",
+        "--tenant",
+        "acme",
+        "--filter",
+        "state eq active",
+        "-o",
+        "no.csv",
+    ]);
+    assert!(
+        told.stderr
+            .contains("  --filter state eq active\n                    ^"),
+        "{}",
+        told.stderr
+    );
+}

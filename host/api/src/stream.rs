@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use exeat_directory::filter::Filter;
 use exeat_encode::{Compression, Format};
 use exeat_engine::ExportRequest;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use crate::App;
 use crate::auth::{Granted, ReadUsers};
 use crate::problem::Problem;
 
-/// Streams users as NDJSON. Query: `filter=KEY=VALUE` (any number), `fields=a,b`, `anonymize=true`.
+/// Streams users as NDJSON. Query: `filter=KEY=VALUE` or `filter=EXPRESSION` (any number), `fields=a,b`, `anonymize=true`.
 pub(crate) async fn stream(
     State(app): State<App>,
     granted: Granted<ReadUsers>,
@@ -42,9 +43,7 @@ fn parse(query: &str) -> Result<ExportRequest, Problem> {
     for (key, value) in pairs {
         match key.as_str() {
             "filter" => {
-                let (key, value) = value.split_once('=').ok_or_else(|| {
-                    wrong("a filter is written filter=KEY=VALUE, such as filter=state=active".to_owned())
-                })?;
+                let (key, value) = Filter::split(&value);
                 if request
                     .filter
                     .insert(key.to_owned(), Value::from(value))

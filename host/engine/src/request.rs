@@ -1,8 +1,10 @@
 //! What people ask for: the body of `POST /v1/exports`, the flags of `exeat export`.
 
+use exeat_directory::filter::Filter;
 use exeat_directory::jobs::Priority;
 use exeat_encode::{Compression, Format, FormulaPolicy};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 /// A request for an export, before anyone has checked it.
@@ -12,8 +14,13 @@ pub struct ExportRequest {
     /// `csv` or `ndjson` (default). An adapter has a format of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
-    /// Conditions that users must meet, such as `{"state": "active", "created_after": "2025-01-01"}`.
-    #[serde(skip_serializing_if = "Map::is_empty")]
+    /// Conditions that users must meet: `{"state": "active", "created_after": "2025-01-01"}`, or an
+    /// expression of SCIM, `state eq "active" and email ew "@example.com"`, which among other
+    /// conditions stands under `filter`.
+    #[serde(
+        skip_serializing_if = "Map::is_empty",
+        deserialize_with = "conditions_or_expression"
+    )]
     pub filter: Map<String, Value>,
     /// The fields, in order. Left out: the everyday ones.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,6 +55,18 @@ pub struct ExportRequest {
     /// is where the server reads them; its workers must do so, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+}
+
+fn conditions_or_expression<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Map<String, Value>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Object(conditions) => Ok(conditions),
+        expression @ Value::String(_) => Ok(Map::from_iter([(Filter::EXPRESSION.to_owned(), expression)])),
+        _ => Err(D::Error::custom(
+            "a filter is an object of conditions, or an expression as a text",
+        )),
+    }
 }
 
 /// Which of a tenant's exports go first.

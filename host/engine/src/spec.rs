@@ -312,12 +312,12 @@ fn parse_filter(request: &ExportRequest) -> Result<Filter, RequestError> {
 
 /// A filter's error, at its key; the offset counts in the value.
 pub(crate) fn filter_error(error: FilterError) -> RequestError {
-    let pointer = if error.key.is_empty() {
-        "/filter".to_owned()
-    } else {
-        format!("/filter/{}", escape(&error.key))
+    let pointer = match error.key.as_str() {
+        // An expression may be all of the filter.
+        "" | Filter::EXPRESSION => "/filter".to_owned(),
+        key => format!("/filter/{}", escape(key)),
     };
-    let code = if catalog().never(&error.key).is_some() {
+    let code = if error.never {
         "never-exported"
     } else {
         "invalid-filter"

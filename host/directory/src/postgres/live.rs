@@ -34,16 +34,26 @@ pub enum ValidationError {
 const TEXTS: [&str; 5] = ["TEXT", "VARCHAR", "CHAR", "NAME", "citext"];
 const INTEGERS: [&str; 3] = ["INT2", "INT4", "INT8"];
 /// Every condition, to be prepared with those that a definition can answer.
-const CONDITIONS: [(&str, &str); 9] = [
-    ("state", "active"),
-    ("created_after", "2025-01-01"),
-    ("updated_after", "2025-01-01"),
-    ("last_signed_in_after", "2025-01-01"),
-    ("email_verified", "true"),
-    ("email", "a"),
-    ("group", "a"),
-    ("connection", "a"),
-    ("q", "a"),
+const CONDITIONS: [&str; 19] = [
+    "state=active",
+    "created_after=2025-01-01",
+    "updated_after=2025-01-01",
+    "last_signed_in_after=2025-01-01",
+    "email_verified=true",
+    "email=a",
+    "group=a",
+    "connection=a",
+    "q=a",
+    "phone_verified eq true",
+    "given_name eq \"a\"",
+    "family_name eq \"a\"",
+    "nickname eq \"a\"",
+    "picture eq \"a\"",
+    "locale eq \"a\"",
+    "last_ip eq \"a\"",
+    "logins_count gt 1",
+    "custom_attributes.a gt 1",
+    "app_metadata.a gt 1",
 ];
 
 impl SourceDefinition {
@@ -183,10 +193,11 @@ impl SourceDefinition {
             reason,
         };
         let refused = |error: SourceError| unfit("users", error.to_string());
-        let answered = CONDITIONS.into_iter().filter(|pair| {
-            Filter::from_pairs(std::iter::once(*pair)).is_ok_and(|filter| self.check_filter(&filter).is_ok())
+        let answered = CONDITIONS.into_iter().filter(|condition| {
+            Filter::parse(&[condition]).is_ok_and(|filter| self.check_filter(&filter).is_ok())
         });
-        let filter = Filter::from_pairs(answered).map_err(|error| unfit("fields", error.reason))?;
+        let answered: Vec<&str> = answered.collect();
+        let filter = Filter::parse(&answered).map_err(|error| unfit("fields", error.reason))?;
         let definition = Arc::new(self.clone());
         let statements = Statements::of(&definition, 0, "", &filter).map_err(refused)?;
         let fields: Vec<_> = self.defined_fields().collect();

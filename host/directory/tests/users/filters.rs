@@ -130,3 +130,99 @@ async fn every_group_and_connection_is_found_by_its_name() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expressions_mean_the_same_on_both_and_are_true_or_false_of_every_user() {
+    let mut people = people();
+    for (user, attributes) in people.iter_mut().zip([
+        r#"{"department": "Sales", "level": 3, "remote": true, "place": {"floor-2": "x"}}"#,
+        r#"{"department": "sales", "level": 3.5, "remote": false}"#,
+        r#"{"department": null, "level": "3", "remote": "true"}"#,
+        r#"{"department": ["Sales"], "level": 30000000000000000000}"#,
+        r#"{"department": "", "level": -1}"#,
+        r#"{"department": "S\u0000ales"}"#.replace("\\u0000", "_").as_str(),
+    ]) {
+        user.custom_attributes = attributes.to_owned();
+    }
+    for user in &mut people[6..] {
+        user.custom_attributes = "{}".to_owned();
+    }
+    people[9].groups = Some(Vec::new());
+    people[10].last_signed_in_at = None;
+    let stores = Store::both().await;
+    for store in &stores {
+        store.write(&store.acme, people.clone()).await;
+        store.write(&store.globex, people.clone()).await;
+    }
+    let created = exeat_directory::format_timestamp(people[100].created_at);
+    let id = people[5].user_id.clone();
+    let cases: Vec<(String, Option<usize>)> = [
+        (r#"state eq "deleted""#, None),
+        (r#"active eq false"#, None),
+        (r#"email eq "CASE@example.COM""#, Some(2)),
+        (r#"email sw "STRA" or email sw "50%_OFF@""#, Some(2)),
+        (r#"email co "_off@" and email co "50%""#, Some(1)),
+        (r#"userName pr"#, None),
+        (r#"emails.value eq null"#, Some(1)),
+        (r#"name.formatted co "\\ {tenant}""#, Some(1)),
+        (r#"displayName co "\u0000""#, Some(0)),
+        (r#"nickname gt "m" and nickname le "t""#, None),
+        (r#"locale eq "DE" or locale sw "en""#, None),
+        (r#"created_at ge "CREATED""#, Some(300)),
+        (r#"created_at gt "CREATED""#, Some(299)),
+        (r#"created_at lt "CREATED""#, Some(100)),
+        (r#"meta.created le "CREATED""#, Some(101)),
+        (r#"created_at eq "CREATED""#, Some(1)),
+        (r#"last_signed_in_at lt "2024-01-01""#, None),
+        (r#"last_signed_in_at pr"#, None),
+        (r#"logins_count gt 10 and logins_count le 100"#, None),
+        (r#"email_verified eq true and phone_verified eq false"#, None),
+        (r#"id eq "USER""#, Some(1)),
+        (
+            r#"connection sw "google" or connection ew "Password-Authentication""#,
+            None,
+        ),
+        (r#"connection pr"#, None),
+        (r#"groups eq "Engineering""#, None),
+        (r#"groups.display co "ngin""#, None),
+        (r#"groups sw "no such""#, Some(0)),
+        (r#"groups pr"#, None),
+        (r#"custom_attributes.department eq "Sales""#, Some(1)),
+        (r#"custom_attributes.department pr"#, Some(5)),
+        (r#"custom_attributes.level ge 3"#, Some(3)),
+        (r#"custom_attributes.level eq 3.0"#, Some(1)),
+        (r#"custom_attributes.level lt 0"#, Some(1)),
+        (r#"custom_attributes.level eq "3""#, Some(1)),
+        (r#"custom_attributes.remote eq true"#, Some(1)),
+        (r#"custom_attributes.remote eq false"#, Some(1)),
+        (r#"custom_attributes.place.floor-2 eq "x""#, Some(1)),
+        (r#"custom_attributes.department eq "\u0000""#, Some(0)),
+        (r#"app_metadata.no-such.key pr"#, Some(0)),
+        (
+            r#"state eq "active" and not (groups pr or email sw "a") or id eq "USER""#,
+            None,
+        ),
+    ]
+    .map(|(filter, count)| (filter.replace("CREATED", &created).replace("USER", &id), count))
+    .into();
+    for (filter, count) in cases {
+        let mut found = Vec::new();
+        for store in &stores {
+            let rows = store.rows(&store.acme, &["user_id"], &[&filter]).await;
+            let others = format!("not ({filter})");
+            let others = store.rows(&store.acme, &["user_id"], &[&others]).await;
+            assert_eq!(
+                rows.len() + others.len(),
+                people.len(),
+                "{}: {filter} is unknown of somebody",
+                store.name
+            );
+            found.push(rows);
+        }
+        assert_eq!(found[0], found[1], "{filter}");
+        if let Some(count) = count {
+            assert_eq!(found[0].len(), count, "{filter}");
+        }
+        assert!(found[0].len() < people.len(), "{filter} says nothing");
+    }
+}

@@ -70,6 +70,7 @@ const EXPORT_EXAMPLES: &str = "\
 Examples:
   exeat export --tenant acme -o users.csv
   exeat export --tenant acme --filter state=active --filter created_after=2025-01-01 -o active.ndjson
+  exeat export --tenant acme --filter 'state eq \"active\" and email ew \"@example.com\"' -o theirs.csv
   exeat export --tenant acme --anonymize --compress zstd -o evidence.csv.zst
   exeat export --tenant acme --transform field-map --config map.json -o mapped.csv
   exeat export --tenant acme --transform pseudonymize --adapter auth0 --on-reject skip -o for-auth0/";
@@ -83,8 +84,8 @@ pub(crate) struct ExportArgs {
     /// csv or ndjson; left out, the output's name tells, and ndjson if it does not
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
-    /// Only users that meet this condition; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
+    /// Only users that meet this condition: KEY=VALUE, or an expression of SCIM; may be repeated
+    #[arg(long, value_name = "CONDITION")]
     pub(crate) filter: Vec<String>,
     /// Fields, in order; left out, the everyday ones (see exeat fields)
     #[arg(long, value_name = "A,B", value_delimiter = ',')]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::ArgMatches;
 use exeat_directory::Directory;
+use exeat_directory::filter::Filter;
 use exeat_encode::{Compression, Format};
 use exeat_engine::{Completed, Engine, EngineError, ExportRequest, OnReject, PluginRequest, ProgressWatch};
 use exeat_vault::Target;
@@ -121,14 +122,9 @@ fn request(args: &ExportArgs, order: &PluginOrder) -> Result<ExportRequest> {
     let (named_format, named_compression) = told_by_name(&args.output);
     let mut filter = serde_json::Map::new();
     for condition in &args.filter {
-        let Some((key, value)) = condition.split_once('=') else {
-            bail!("a condition is written KEY=VALUE, such as state=active, not {condition}");
-        };
-        if filter
-            .insert(key.trim().to_owned(), Value::from(value.trim()))
-            .is_some()
-        {
-            bail!("the filter \"{key}\" is given twice");
+        let (key, value) = Filter::split(condition);
+        if filter.insert(key.to_owned(), Value::from(value)).is_some() {
+            bail!("the filter \"{key}\" is given twice; join expressions with \"and\"");
         }
     }
     let plugin = |name: &String, place: usize| -> Result<PluginRequest> {
@@ -180,14 +176,20 @@ fn point_at_filter(error: &EngineError, conditions: &[String]) {
     let EngineError::Request(error) = error else {
         return;
     };
-    let Some(key) = error.pointer.strip_prefix("/filter/") else {
-        return;
+    let key = match error.pointer.strip_prefix("/filter") {
+        Some("") => Filter::EXPRESSION,
+        Some(key) => key.trim_start_matches('/'),
+        None => return,
     };
     let wrong = conditions
         .iter()
-        .find(|condition| condition.split('=').next().is_some_and(|name| name.trim() == key));
+        .find(|condition| Filter::split(condition).0 == key);
     if let Some(condition) = wrong {
-        let offset = error.offset.map_or(0, |offset| key.chars().count() + 1 + offset);
+        let value_at = match key {
+            Filter::EXPRESSION => 0,
+            key => key.chars().count() + 1,
+        };
+        let offset = error.offset.map_or(0, |offset| value_at + offset);
         eprintln!("  --filter {condition}\n           {}^", " ".repeat(offset));
     }
 }

@@ -76,8 +76,8 @@ fn what_is_wrong_is_told_with_its_place() {
         ),
         (
             "email =",
-            "last_ip =",
-            "fields.last_ip: is nothing that a filter can ask about",
+            "phone_last_four =",
+            "fields.phone_last_four: is nothing that a filter can ask about",
         ),
         (
             "filterable = true }",
