@@ -133,10 +133,33 @@ impl Server {
     /// # Panics
     /// There is no answer.
     pub fn get(&self, path: &str, token: &str) -> Answer {
+        self.get_with(path, token, &[])
+    }
+
+    /// `GET` with headers of one's own beside the token.
+    ///
+    /// # Panics
+    /// There is no answer.
+    pub fn get_with(&self, path: &str, token: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = self.agent.get(format!("{}{path}", self.url));
         if !token.is_empty() {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request.call().expect("an answer"))
+    }
+
+    /// `HEAD`.
+    ///
+    /// # Panics
+    /// There is no answer.
+    pub fn head(&self, path: &str, token: &str) -> Answer {
+        let request = self
+            .agent
+            .head(format!("{}{path}", self.url))
+            .header("Authorization", format!("Bearer {token}"));
         answer(request.call().expect("an answer"))
     }
 

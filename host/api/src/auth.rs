@@ -49,6 +49,11 @@ impl<S> Granted<S> {
         &self.bearer.tenant
     }
 
+    /// The holder.
+    pub(crate) fn bearer(&self) -> &Bearer {
+        &self.bearer
+    }
+
     /// Who it is, for the audit trail.
     pub(crate) fn actor(&self) -> String {
         format!("token:{}", self.bearer.name)

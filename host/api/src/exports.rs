@@ -1,12 +1,10 @@
 //! Exports: request one, watch it, fetch its files.
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use exeat_directory::audit::{AuditRecord, DOWNLOAD};
 use exeat_directory::jobs::{Job, JobState, Progress};
 use exeat_directory::{Tenant, format_timestamp, now_us};
 use exeat_engine::{ExportRequest, ProgressReport};
@@ -49,12 +47,12 @@ pub(crate) struct ExportView {
 }
 
 #[derive(Debug, Serialize)]
-struct ProgressView {
-    rows_done: u64,
+pub(crate) struct ProgressView {
+    pub(crate) rows_done: u64,
     rows_total: Option<u64>,
     percentage: f64,
     bytes: u64,
-    time_left_seconds: Option<u64>,
+    pub(crate) time_left_seconds: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,7 +97,13 @@ impl ExportView {
 }
 
 impl ProgressView {
-    fn of(job: &Job) -> Self {
+    /// For whom a tenth counts for nothing.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
+    pub(crate) fn whole_percentage(&self) -> u64 {
+        self.percentage as u64
+    }
+
+    pub(crate) fn of(job: &Job) -> Self {
         let unsigned = |value: i64| u64::try_from(value).unwrap_or_default();
         let counts = Progress {
             rows_total: job.rows_total.map(unsigned).unwrap_or_default(),
@@ -217,7 +221,7 @@ async fn find_completed(app: &App, tenant: &Tenant, id: &str) -> Result<Job, Pro
 }
 
 /// A completed export whose files were not removed.
-async fn find_with_files(app: &App, tenant: &Tenant, id: &str) -> Result<Job, Problem> {
+pub(crate) async fn find_with_files(app: &App, tenant: &Tenant, id: &str) -> Result<Job, Problem> {
     let job = find_completed(app, tenant, id).await?;
     match job.purged_at {
         None => Ok(job),
@@ -294,61 +298,4 @@ pub(crate) async fn manifest(
     let job = find_completed(&app, granted.tenant(), &id).await?;
     let json = [(header::CONTENT_TYPE, "application/json")];
     Ok((json, job.manifest.unwrap_or_default()).into_response())
-}
-
-/// `GET /v1/exports/{id}/files/{name}`: a file, audited.
-pub(crate) async fn file(
-    State(app): State<App>,
-    granted: Granted<ReadExports>,
-    method: Method,
-    Path((id, name)): Path<(String, String)>,
-) -> Result<Response, Problem> {
-    let job = find_with_files(&app, granted.tenant(), &id).await?;
-    let manifest: Value = job
-        .manifest
-        .as_deref()
-        .and_then(|json| serde_json::from_str(json).ok())
-        .unwrap_or_default();
-    let not_found = || Problem::new("not-found", "the export has no such file");
-    let entry = files(&job, &manifest)
-        .into_iter()
-        .find(|file| file["name"] == name.as_str())
-        .ok_or_else(not_found)?;
-    let vault = app.engine.vault();
-    let reader = vault
-        .read(granted.tenant().name(), &job.job_id, job.attempt, &name, None)
-        .await?
-        .ok_or_else(not_found)?;
-    // HEAD asks about the file and takes nothing away.
-    if method == Method::GET {
-        let detail = serde_json::json!({"file": name, "sha256": entry["sha256"], "bytes": reader.bytes});
-        let job_id = Some(job.job_id.clone());
-        let record = AuditRecord {
-            actor: granted.actor(),
-            action: DOWNLOAD,
-            job_id,
-            detail,
-        };
-        app.engine.directory().record(granted.tenant(), &record).await?;
-    }
-    let media_type = match entry["compression"].as_str() {
-        Some("gzip") => "application/gzip",
-        Some("zstd") => "application/zstd",
-        _ => entry["media_type"].as_str().unwrap_or("application/octet-stream"),
-    };
-    let headers = [
-        (header::CONTENT_TYPE, media_type.to_owned()),
-        (header::CONTENT_LENGTH, reader.bytes.to_string()),
-        // The name is one of ours or was checked by the sandbox: plain characters only.
-        (
-            header::CONTENT_DISPOSITION,
-            format!("attachment; filename=\"{name}\""),
-        ),
-        (
-            header::ETAG,
-            format!("\"{}\"", entry["sha256"].as_str().unwrap_or_default()),
-        ),
-        (header::CACHE_CONTROL, "private, no-store".to_owned()),
-    ];
-    Ok((headers, Body::from_stream(reader.stream)).into_response())
 }

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::Path;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use exeat_directory::DirectoryError;
 use exeat_engine::{EngineError, ExportFailure, RequestError};
@@ -27,6 +27,9 @@ pub(crate) struct Problem {
     pointer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     offset: Option<usize>,
+    /// Beside the body.
+    #[serde(skip)]
+    header: Option<(HeaderName, String)>,
 }
 
 /// Every code with its status, its title and what it means.
@@ -56,6 +59,12 @@ const CODES: &[(&str, u16, &str, &str)] = &[
         "The resource is there, but cannot be asked like this.",
     ),
     (
+        "not-acceptable",
+        406,
+        "Users do not come in such a form",
+        "Users are streamed as NDJSON or CSV. Send one of their media types as Accept, or leave it out.",
+    ),
+    (
         "too-many-streams",
         429,
         "Too many streams at once",
@@ -66,6 +75,42 @@ const CODES: &[(&str, u16, &str, &str)] = &[
         409,
         "The export is not completed",
         "The files of an export can be fetched once its state is completed.",
+    ),
+    (
+        "link-invalid",
+        403,
+        "The link is not good",
+        "The link is not as it was signed, or the operator revoked the key under which it was. Make another.",
+    ),
+    (
+        "link-expired",
+        403,
+        "The link has expired",
+        "Links are good for 60 seconds unless whoever makes one says otherwise. Make another.",
+    ),
+    (
+        "link-used",
+        403,
+        "The link was used",
+        "The link was good for one download and had it. Make another, without single_use if the download is to be resumed.",
+    ),
+    (
+        "link-not-allowed",
+        403,
+        "The link's token may not download",
+        "A link speaks for the token in whose name it was made, and that was revoked, has expired, or lacks read:exports.",
+    ),
+    (
+        "precondition-failed",
+        412,
+        "The file is another",
+        "The request named the file that it wants by If-Match, and this is not it.",
+    ),
+    (
+        "range-not-satisfiable",
+        416,
+        "The file has no such part",
+        "The range lies beyond the end of the file; Content-Range says how long it is.",
     ),
     (
         "invalid-json",
@@ -114,6 +159,18 @@ const CODES: &[(&str, u16, &str, &str)] = &[
         422,
         "The filter is wrong",
         "A condition has an unknown key or a value that cannot be; pointer and offset say where.",
+    ),
+    (
+        "invalid-limit",
+        422,
+        "The limit cannot be",
+        "A limit is a whole number of users, at least 1.",
+    ),
+    (
+        "too-much-metadata",
+        422,
+        "There is too much metadata",
+        "What is kept with an export has at most 32 KiB. Keep the rest yourself, under the export's id.",
     ),
     (
         "unknown-plugin",
@@ -289,12 +346,33 @@ impl Problem {
             reason: None,
             pointer: None,
             offset: None,
+            header: None,
         }
+    }
+
+    /// Where in the request: a JSON pointer.
+    pub(crate) fn at(mut self, pointer: impl Into<String>) -> Self {
+        self.pointer = Some(pointer.into());
+        self
+    }
+
+    /// A header that belongs to the answer.
+    pub(crate) fn header(mut self, name: HeaderName, value: String) -> Self {
+        self.header = Some((name, value));
+        self
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
     }
 
     fn internal(error: &dyn std::error::Error) -> Self {
@@ -311,8 +389,9 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    fn into_response(mut self) -> Response {
+        let header = self.header.take();
+        let status = self.status();
         let mut response = (status, Json(self)).into_response();
         let problem = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, problem);
@@ -322,6 +401,11 @@ impl IntoResponse for Problem {
         ) {
             let soon = HeaderValue::from_static(RETRY_AFTER_SECONDS);
             response.headers_mut().insert(header::RETRY_AFTER, soon);
+        }
+        if let Some((name, value)) = header
+            && let Ok(value) = HeaderValue::try_from(value)
+        {
+            response.headers_mut().insert(name, value);
         }
         if status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Bearer realm=\"exeat\"");

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::problem::Problem;
-use crate::{App, exports, fields, plugins, problem, stream};
+use crate::{App, auth0, downloads, exports, fields, plugins, problem, stream};
 
 const MAX_BODY_BYTES: usize = 1 << 20;
 
@@ -31,8 +31,10 @@ pub fn router(app: App) -> Router {
             put(exports::hold).delete(exports::release),
         )
         .route("/v1/exports/{id}/files", delete(exports::delete_files))
-        .route("/v1/exports/{id}/files/{name}", get(exports::file))
-        .route("/v1/users/stream", get(stream::stream))
+        .route("/v1/exports/{id}/files/{name}", get(downloads::file))
+        .route("/v1/exports/{id}/files/{name}/links", post(downloads::sign))
+        .route("/v1/downloads/{id}/{name}", get(downloads::by_link))
+        .route("/v1/users/stream", get(stream::by_query).post(stream::by_body))
         .route("/v1/fields", get(fields::fields))
         .route(
             "/v1/plugins",
@@ -55,6 +57,9 @@ pub fn router(app: App) -> Router {
             "/v1/plugin-limits/{name}",
             get(plugins::limits).put(plugins::set_limits),
         )
+        .route("/api/v2/jobs/users-exports", post(auth0::create))
+        .route("/api/v2/jobs/{id}", get(auth0::get))
+        .route("/api/v2/jobs/{id}/errors", get(auth0::errors))
         .fallback(async || Problem::new("not-found", "there is no such resource"))
         .method_not_allowed_fallback(async || {
             Problem::new("method-not-allowed", "the resource has no such method")

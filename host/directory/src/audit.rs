@@ -57,6 +57,10 @@ pub const STREAM_BEGUN: &str = "user.stream_begun";
 pub const STREAM: &str = "user.stream";
 /// A file of an export was downloaded.
 pub const DOWNLOAD: &str = "user.bulk_export_download";
+/// A download was refused: the link was too old, changed, used up, or its token lost the right.
+pub const DOWNLOAD_REFUSED: &str = "user.bulk_export_download_refused";
+/// A link to a file of an export was signed.
+pub const LINK_SIGNED: &str = "user.bulk_export_link_signed";
 /// A plugin was uploaded.
 pub const PLUGIN_UPLOADED: &str = "plugin.uploaded";
 /// A plugin passed its admission.

@@ -3,7 +3,7 @@
 //! [`Directory`] is one database: a SQLite file, or PostgreSQL ([`DatabaseUrl`]).
 //! [`Directory::snapshot`] reads the users of a tenant as one consistent state, straight into
 //! columns; [`Directory::write_users`] fills it. Everything else is small rows: [`jobs`],
-//! [`plugins`], [`tokens`], [`audit`].
+//! [`plugins`], [`tokens`], [`links`], [`audit`].
 
 pub mod audit;
 mod database;
@@ -12,6 +12,7 @@ pub mod filter;
 pub mod generate;
 pub mod import;
 pub mod jobs;
+pub mod links;
 pub mod plugins;
 pub mod postgres;
 mod record;

@@ -40,6 +40,23 @@ fn is_tenant_name(name: &str) -> bool {
 }
 
 impl Directory {
+    /// Name of a connection of a tenant by its public id, `con_` and 16 letters or digits.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn connection_name(
+        &self,
+        tenant: &Tenant,
+        public_id: &str,
+    ) -> Result<Option<String>, DirectoryError> {
+        let row = sqlx::query("SELECT name FROM connections WHERE tenant_id = $1 AND public_id = $2")
+            .bind(tenant.id)
+            .bind(text(public_id))
+            .fetch_optional(&self.database.pool)
+            .await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
     /// The tenant of this name.
     ///
     /// # Errors

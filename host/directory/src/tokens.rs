@@ -7,6 +7,7 @@ use data_encoding::BASE32_NOPAD;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
+use sqlx::any::AnyRow;
 use thiserror::Error;
 use ulid::Ulid;
 
@@ -105,6 +106,8 @@ impl std::fmt::Debug for NewToken {
 pub struct Bearer {
     /// The tenant whose token it is.
     pub tenant: Tenant,
+    /// Identifier of the token.
+    pub token_id: String,
     /// Name of the token.
     pub name: String,
     /// What it may do.
@@ -163,19 +166,17 @@ impl Directory {
     /// The database refused.
     pub async fn authenticate(&self, secret: &str) -> Result<Option<Bearer>, DirectoryError> {
         let now = now_us();
-        let row = sqlx::query(
-            "SELECT token_id, tenant_id, name, scopes, last_used_at FROM api_tokens
-             WHERE token_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
-        )
-        .bind(hash(secret).as_slice())
-        .bind(now)
-        .fetch_optional(&self.database.pool)
-        .await?;
-        let Some(row) = row else { return Ok(None) };
+        let Some(row) = self
+            .valid_token("token_hash = $1", hash(secret).as_slice(), now)
+            .await?
+        else {
+            return Ok(None);
+        };
+        let bearer = self.bearer(&row).await?;
         let last_used: Option<i64> = row.try_get(4)?;
         if last_used.is_none_or(|at| now - at > LAST_USED_PRECISION_US) {
             let noted = sqlx::query("UPDATE api_tokens SET last_used_at = $2 WHERE token_id = $1")
-                .bind(row.try_get::<String, _>(0)?)
+                .bind(&bearer.token_id)
                 .bind(now)
                 .execute(&self.database.pool)
                 .await;
@@ -184,16 +185,69 @@ impl Directory {
                 tracing::warn!(%error, "the last use of a token could not be noted");
             }
         }
+        Ok(Some(bearer))
+    }
+
+    /// Who holds the token of this id; nobody if it is unknown, expired or revoked. For whoever was
+    /// given something in the token's name, such as a link.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn bearer_of(&self, token_id: &str) -> Result<Option<Bearer>, DirectoryError> {
+        match self
+            .valid_token("token_id = $1", text(token_id), now_us())
+            .await?
+        {
+            Some(row) => Ok(Some(self.bearer(&row).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Tenant and name of a token, valid or not.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn holder_of(&self, token_id: &str) -> Result<Option<(Tenant, String)>, DirectoryError> {
+        let row = sqlx::query("SELECT tenant_id, name FROM api_tokens WHERE token_id = $1")
+            .bind(text(token_id))
+            .fetch_optional(&self.database.pool)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some((self.tenant_by_id(row.try_get(0)?).await?, row.try_get(1)?)))
+    }
+
+    async fn valid_token<'q, V>(
+        &self,
+        condition: &'static str,
+        value: V,
+        now: i64,
+    ) -> Result<Option<AnyRow>, DirectoryError>
+    where
+        V: sqlx::Encode<'q, sqlx::Any> + sqlx::Type<sqlx::Any> + 'q,
+    {
+        let sql = format!(
+            "SELECT token_id, tenant_id, name, scopes, last_used_at FROM api_tokens
+             WHERE {condition} AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(value)
+            .bind(now)
+            .fetch_optional(&self.database.pool);
+        Ok(row.await?)
+    }
+
+    async fn bearer(&self, row: &AnyRow) -> Result<Bearer, DirectoryError> {
         let scopes: String = row.try_get(3)?;
         let scopes = scopes
             .split_whitespace()
             .map(str::parse)
             .collect::<Result<_, _>>();
-        Ok(Some(Bearer {
+        Ok(Bearer {
             tenant: self.tenant_by_id(row.try_get(1)?).await?,
+            token_id: row.try_get(0)?,
             name: row.try_get(2)?,
             scopes: scopes.map_err(|_| DirectoryError::Corrupt("api_tokens.scopes"))?,
-        }))
+        })
     }
 
     /// The tokens of a tenant, oldest first.

@@ -232,6 +232,18 @@ impl Engine {
         }
     }
 
+    /// The same request, for no longer than the operator allows: for callers who cannot ask for less.
+    #[must_use]
+    pub fn within_limits(&self, request: ExportRequest) -> ExportRequest {
+        let within = |asked: Option<u64>, most: Duration| asked.map(|asked| asked.min(most.as_secs()));
+        let jobs = &self.settings.jobs;
+        ExportRequest {
+            timeout_seconds: within(request.timeout_seconds, jobs.timeout),
+            retention_seconds: within(request.retention_seconds, jobs.retention),
+            ..request
+        }
+    }
+
     /// How long an export may take.
     pub(crate) fn timeout(&self, request: &ExportRequest) -> Result<Duration, RequestError> {
         bounded(

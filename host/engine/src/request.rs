@@ -1,5 +1,7 @@
 //! What people ask for: the body of `POST /v1/exports`, the flags of `exeat export`.
 
+use std::collections::BTreeMap;
+
 use exeat_directory::filter::Filter;
 use exeat_directory::jobs::Priority;
 use exeat_encode::{Compression, Format, FormulaPolicy};
@@ -22,6 +24,12 @@ pub struct ExportRequest {
         deserialize_with = "conditions_or_expression"
     )]
     pub filter: Map<String, Value>,
+    /// Only users whose ids come after this one, to go on where a stream broke off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// So many users at most, in the order of their ids.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
     /// The fields, in order. Left out: the everyday ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fields: Option<Vec<String>>,
@@ -51,6 +59,9 @@ pub struct ExportRequest {
     /// How long its files are kept, if not as long as the operator allows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_seconds: Option<u64>,
+    /// Whatever is to be kept with the export for whoever asked for it. It is shown and not looked at.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
     /// Where users must be read from: `exeat`, or the name of a platform's definition. Left out, it
     /// is where the server reads them; its workers must do so, too.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -262,6 +262,7 @@ impl Engine {
             .directory
             .snapshot(&job.tenant, &spec.filter, Counting::First)
             .await?;
+        let snapshot = spec.bounded(snapshot);
         self.took(Step::SnapshotOpened, job)?;
         let snapshot_at_us = snapshot.taken_at_us();
         let context = job_context(&job.tenant, &job.job_id, snapshot_at_us);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use exeat_directory::filter::{Filter, FilterError};
-use exeat_directory::{Directory, Tenant};
+use exeat_directory::{Directory, Snapshot, Tenant};
 use exeat_encode::{Compression, Format, FormulaPolicy};
 use exeat_gate::{Field, FieldSelection, Gate, SelectionError, catalog};
 use exeat_sandbox::{
@@ -24,6 +24,12 @@ const MAX_TRANSFORMS: usize = 8;
 /// Rows that an export skips at most when the request does not say.
 const DEFAULT_MAX_REJECTS: u64 = 10_000;
 
+/// What may be kept with an export, in bytes.
+const MAX_METADATA_BYTES: usize = 32 << 10;
+
+/// Longest id of a user after which somebody wants to go on.
+const MAX_USER_ID_BYTES: usize = 256;
+
 /// What the directory's own users are called as a source.
 const OWN_SOURCE: &str = "exeat";
 
@@ -31,6 +37,8 @@ const OWN_SOURCE: &str = "exeat";
 #[derive(Clone, Debug)]
 pub struct ExportSpec {
     pub(crate) filter: Filter,
+    /// How many users are read, if not all.
+    pub(crate) limit: Option<u64>,
     /// Name of the definition by which users are read.
     pub(crate) source: String,
     /// What plugins are offered: the selected fields, and all others that can be read.
@@ -85,8 +93,14 @@ impl ExportSpec {
                 RequestError::new("conflict", "/csv_formulas", detail).hint("leave it out, or ask for csv")
             );
         }
+        if request.limit == Some(0) {
+            let detail = "a limit is at least 1; left out, there is none";
+            return Err(RequestError::new("invalid-limit", "/limit", detail));
+        }
+        check_metadata(request)?;
         Ok(Self {
             filter,
+            limit: request.limit,
             source,
             offered: OfferedColumn::all_of(&selection)
                 .into_iter()
@@ -118,6 +132,14 @@ impl ExportSpec {
                 .map(|(asked, resolved)| resolved.pinned(asked)),
             source: Some(self.source.clone()),
             ..request.clone()
+        }
+    }
+
+    /// A snapshot, as far as it is to be read.
+    pub(crate) fn bounded(&self, snapshot: Snapshot) -> Snapshot {
+        match self.limit {
+            Some(limit) => snapshot.limited(limit),
+            None => snapshot,
         }
     }
 
@@ -307,7 +329,29 @@ fn parse_filter(request: &ExportRequest) -> Result<Filter, RequestError> {
         };
         pairs.push((key, text));
     }
-    Filter::from_pairs(pairs.iter().map(|(key, value)| (*key, value.as_str()))).map_err(filter_error)
+    let pairs = pairs.iter().map(|(key, value)| (*key, value.as_str()));
+    let filter = Filter::from_pairs(pairs).map_err(filter_error)?;
+    match &request.after {
+        Some(after) if after.is_empty() || after.len() > MAX_USER_ID_BYTES => {
+            let detail = format!("this is the id of a user, of 1 to {MAX_USER_ID_BYTES} bytes");
+            Err(RequestError::new("invalid-filter", "/after", detail))
+        }
+        Some(after) => Ok(filter.after(after)),
+        None => Ok(filter),
+    }
+}
+
+fn check_metadata(request: &ExportRequest) -> Result<(), RequestError> {
+    let bytes: usize = request
+        .metadata
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .sum();
+    if bytes > MAX_METADATA_BYTES {
+        let detail = format!("keys and values have at most {MAX_METADATA_BYTES} bytes together");
+        return Err(RequestError::new("too-much-metadata", "/metadata", detail));
+    }
+    Ok(())
 }
 
 /// A filter's error, at its key; the offset counts in the value.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use exeat_directory::audit::{AuditRecord, STREAM, STREAM_BEGUN};
 use exeat_directory::{Counting, Directory, Tenant, now_us};
+use exeat_encode::{Compression, Format};
 use futures::Stream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -16,13 +17,10 @@ use crate::pipeline::{Piece, Pipeline};
 use crate::plugin_work::PluginWork;
 use crate::progress::ProgressWatch;
 use crate::request::ExportRequest;
-use crate::spec::{ExportSpec, job_context};
+use crate::spec::{ExportSpec, Output, job_context};
 
 /// Streams at once: each holds three threads and a snapshot for as long as its reader takes.
 pub(crate) const MAX_STREAMS: usize = 32;
-
-/// The media type whose streams end with an error that is a line of its own, if they fail.
-const NDJSON_MEDIA_TYPE: &str = "application/x-ndjson";
 
 /// How long the last line of a stream that failed has to be sent.
 const LAST_LINE: Duration = Duration::from_millis(500);
@@ -37,14 +35,29 @@ const STREAM_JOB: &str = "stream";
 /// keep the reader waiting.
 #[derive(Debug)]
 pub struct UserStream {
-    /// Media type of the bytes.
+    /// Media type of the bytes, before they were compressed.
     pub media_type: &'static str,
-    chunks: mpsc::Receiver<Result<Bytes, ExportFailure>>,
+    /// How they are compressed.
+    pub compression: Compression,
+    chunks: mpsc::Receiver<Result<StreamPiece, ExportFailure>>,
+}
+
+/// What comes out of a stream.
+#[derive(Debug)]
+pub enum StreamPiece {
+    /// The next bytes.
+    Bytes(Bytes),
+    /// The end: everything was sent.
+    End {
+        /// Rows that were written.
+        rows: u64,
+    },
 }
 
 impl UserStream {
-    /// The bytes. An error means that the stream is cut off: the reader must not take it for whole.
-    pub fn into_chunks(self) -> impl Stream<Item = Result<Bytes, ExportFailure>> {
+    /// The pieces, of which the last one is the end. An error means that the stream is cut off: the
+    /// reader must not take it for whole.
+    pub fn into_pieces(self) -> impl Stream<Item = Result<StreamPiece, ExportFailure>> {
         futures::stream::unfold(self.chunks, async |mut chunks| {
             let chunk = chunks.recv().await?;
             Some((chunk, chunks))
@@ -78,14 +91,16 @@ impl Engine {
         };
         let spec = self.check(tenant, actor, request).await?;
         let media_type = match &spec.output {
-            crate::spec::Output::Encoder { format, .. } => format.media_type(),
-            crate::spec::Output::Adapter(_) => "application/octet-stream",
+            Output::Encoder { format, .. } => format.media_type(),
+            Output::Adapter(_) => "application/octet-stream",
         };
+        let compression = spec.compression;
         let snapshot = self
             .directory
             .snapshot(tenant, &spec.filter, Counting::Last)
             .await
             .map_err(ExportFailure::from)?;
+        let snapshot = spec.bounded(snapshot);
         let context = job_context(tenant, STREAM_JOB, snapshot.taken_at_us());
         let (sandbox, to_open) = (self.plugins.sandbox.clone(), spec.clone());
         // One lane: a stream goes at its reader's pace.
@@ -111,13 +126,16 @@ impl Engine {
             progress,
             begun_us: now_us(),
             cancel,
-            media_type,
             _place: place,
         };
         // Recorded before the first row leaves, so that a crash hides nothing.
         ending.record(STREAM_BEGUN, "begun").await?;
         tokio::spawn(ending.forward(pipeline, chunks_to));
-        Ok(UserStream { media_type, chunks })
+        Ok(UserStream {
+            media_type,
+            compression,
+            chunks,
+        })
     }
 }
 
@@ -132,12 +150,11 @@ struct Ending {
     progress: ProgressWatch,
     begun_us: i64,
     cancel: CancellationToken,
-    media_type: &'static str,
     _place: OwnedSemaphorePermit,
 }
 
 impl Ending {
-    async fn forward(self, mut pipeline: Pipeline, chunks: mpsc::Sender<Result<Bytes, ExportFailure>>) {
+    async fn forward(self, mut pipeline: Pipeline, chunks: mpsc::Sender<Result<StreamPiece, ExportFailure>>) {
         let mut gone = false;
         loop {
             let piece = tokio::select! {
@@ -150,7 +167,7 @@ impl Ending {
             let Some(piece) = piece else { break };
             let Piece::Bytes(bytes) = piece else { continue };
             self.progress.add_bytes(bytes.len() as u64);
-            if chunks.send(Ok(bytes.into())).await.is_err() {
+            if chunks.send(Ok(StreamPiece::Bytes(bytes.into()))).await.is_err() {
                 gone = true;
                 break;
             }
@@ -179,17 +196,39 @@ impl Ending {
         if let Err(error) = &recorded {
             tracing::error!(%error, "the end of a stream could not be recorded");
         }
-        let ended = ended.and_then(|_| Ok(recorded?));
-        if let (Err(failure), false) = (ended, gone) {
-            if self.media_type == NDJSON_MEDIA_TYPE {
-                let last = serde_json::json!({"error": {"code": failure.code(), "complete": false}});
-                let _ = chunks.send(Ok(format!("{last}\n").into())).await;
-                // A connection is cut off with all that was not sent yet: give this line a moment.
-                tokio::time::sleep(LAST_LINE).await;
+        let ended = ended.and_then(|tally| recorded.map(|()| tally).map_err(ExportFailure::from));
+        let last = match ended {
+            _ if gone => return,
+            Ok(tally) => Ok(StreamPiece::End {
+                rows: tally.rows.written,
+            }),
+            Err(failure) => {
+                if let Some(line) = self.last_line(&failure) {
+                    let _ = chunks.send(Ok(StreamPiece::Bytes(line.into()))).await;
+                    // A connection is cut off with all that was not sent yet: give this line a moment.
+                    tokio::time::sleep(LAST_LINE).await;
+                }
+                Err(failure)
             }
-            // A reader that has gone needs no error.
-            let _ = chunks.send(Err(failure)).await;
-        }
+        };
+        // A reader that has gone needs no end.
+        let _ = chunks.send(last).await;
+    }
+
+    /// What tells a reader of lines that the stream is cut off. Amid compressed bytes nobody could
+    /// read it.
+    fn last_line(&self, failure: &ExportFailure) -> Option<String> {
+        let lines = matches!(
+            self.spec.output,
+            Output::Encoder {
+                format: Format::Ndjson,
+                ..
+            }
+        );
+        (lines && self.spec.compression == Compression::None).then(|| {
+            let last = serde_json::json!({"error": {"code": failure.code(), "complete": false}});
+            format!("{last}\n")
+        })
     }
 
     async fn record(

@@ -32,6 +32,15 @@ impl RawBatch {
     pub fn rows(&self) -> usize {
         self.columns.num_rows()
     }
+
+    /// The first rows, so many at most.
+    #[must_use]
+    pub fn first(self, rows: usize) -> Self {
+        Self {
+            columns: self.columns.slice(0, rows.min(self.columns.num_rows())),
+            schema: self.schema,
+        }
+    }
 }
 
 /// Rows that the gate let go. Only [`Gate::release`](crate::Gate::release) makes one.

@@ -140,6 +140,19 @@ impl Filter {
         Ok(())
     }
 
+    /// The same, of users whose ids come after this one: for whoever goes on where a stream broke off.
+    #[must_use]
+    pub fn after(mut self, user_id: &str) -> Self {
+        let after = Test::Text(
+            TextField::USER_ID,
+            TextMatch::Compared(Comparison::Greater),
+            user_id.to_owned(),
+        );
+        self.expressions.push(Expression::Test(after));
+        self.plain.push(("after".to_owned(), user_id.to_owned()));
+        self
+    }
+
     /// The conditions as they were given; those of SCIM under `filter`.
     pub fn plain(&self) -> &[(String, String)] {
         &self.plain

@@ -59,6 +59,8 @@ fn ask(test: &Test, bound: &mut Bound) -> String {
                                   WHERE c.tenant_id = u.tenant_id AND {})",
             matches("c.name", true, *how, value, bound)
         ),
+        // The key that users are read by: what comes before is not even looked at.
+        Test::Text(TextField::USER_ID, how, value) => matches("u.user_id", true, *how, value, bound),
         Test::Text(field, how, value) => matches(
             &format!("+u.{}", field.name),
             field.exact_case,

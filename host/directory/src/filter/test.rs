@@ -54,7 +54,7 @@ pub(crate) struct TextField {
 impl TextField {
     /// Every field of text that can be asked about.
     pub(crate) const ALL: [Self; 11] = [
-        Self::exact("user_id"),
+        Self::USER_ID,
         Self::EMAIL,
         Self::any_case("username"),
         Self::any_case("name"),
@@ -66,6 +66,7 @@ impl TextField {
         Self::exact("last_ip"),
         Self::CONNECTION,
     ];
+    pub(crate) const USER_ID: Self = Self::exact("user_id");
     pub(crate) const EMAIL: Self = Self::any_case("email");
     pub(crate) const CONNECTION: Self = Self::exact("connection");
 

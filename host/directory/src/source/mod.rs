@@ -143,6 +143,14 @@ pub struct Snapshot {
     fields: Option<oneshot::Sender<Vec<&'static Field>>>,
     batches: mpsc::Receiver<Result<RawBatch, SourceError>>,
     counted: oneshot::Receiver<u64>,
+    /// How many more users are wanted, if not all.
+    limit: Option<Limit>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    most: u64,
+    left: u64,
 }
 
 /// What is known of a snapshot before anything is read.
@@ -191,7 +199,18 @@ impl Snapshot {
             fields: Some(fields),
             batches,
             counted,
+            limit: None,
         })
+    }
+
+    /// The same state, of which so many users are read, in the order of their ids.
+    #[must_use]
+    pub fn limited(self, most: u64) -> Self {
+        Self {
+            rows: self.rows.map(|rows| rows.min(most)),
+            limit: Some(Limit { most, left: most }),
+            ..self
+        }
     }
 
     /// How many users there are to read, if they were counted [first](Counting::First).
@@ -202,9 +221,10 @@ impl Snapshot {
     /// How many users there were to read, to be asked when all were read; nothing if the reading
     /// ended before its time.
     pub async fn counted(self) -> Option<u64> {
-        match self.rows {
-            None => self.counted.await.ok(),
-            rows => rows,
+        match (self.rows, self.limit) {
+            (None, Some(limit)) if limit.left == 0 => Some(limit.most),
+            (None, _) => self.counted.await.ok(),
+            (rows, _) => rows,
         }
     }
 
@@ -223,11 +243,32 @@ impl Snapshot {
 
     /// The next batch; nothing after the last one.
     pub async fn next(&mut self) -> Option<Result<RawBatch, SourceError>> {
-        self.batches.recv().await
+        if self.is_satisfied() {
+            return None;
+        }
+        let batch = self.batches.recv().await?;
+        Some(batch.map(|batch| self.within_limit(batch)))
     }
 
     /// The next batch, for a thread that may block; nothing after the last one.
     pub fn next_blocking(&mut self) -> Option<Result<RawBatch, SourceError>> {
-        self.batches.blocking_recv()
+        if self.is_satisfied() {
+            return None;
+        }
+        let batch = self.batches.blocking_recv()?;
+        Some(batch.map(|batch| self.within_limit(batch)))
+    }
+
+    fn is_satisfied(&self) -> bool {
+        self.limit.is_some_and(|limit| limit.left == 0)
+    }
+
+    fn within_limit(&mut self, batch: RawBatch) -> RawBatch {
+        let Some(limit) = &mut self.limit else {
+            return batch;
+        };
+        let batch = batch.first(usize::try_from(limit.left).unwrap_or(usize::MAX));
+        limit.left -= batch.rows() as u64;
+        batch
     }
 }

@@ -225,3 +225,41 @@ async fn batches_end_where_they_are_full() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limited_snapshot_is_its_first_users_and_counts_them() {
+    let people: Vec<UserRecord> = generate::users(5_000, 7).collect();
+    for store in Store::both().await {
+        store.write(&store.acme, people.clone()).await;
+        for (limit, expected) in [
+            (1, 1),
+            (2_048, 2_048),
+            (3_000, 3_000),
+            (5_000, 5_000),
+            (9_000, 5_000),
+        ] {
+            let first = store.snapshot(&store.acme, &Filter::default()).await.unwrap();
+            let first = first.limited(limit);
+            assert_eq!(first.rows(), Some(expected));
+            let last = store.uncounted_snapshot(&store.acme).await.limited(limit);
+            for mut snapshot in [first, last] {
+                snapshot.read(named(&["user_id", "groups"]));
+                let mut rows = 0;
+                let counted = loop {
+                    let (rest, batch) = next(snapshot).await;
+                    snapshot = rest;
+                    match batch {
+                        Some(batch) => rows += batch.unwrap() as u64,
+                        None => break snapshot.counted().await,
+                    }
+                };
+                assert_eq!(
+                    (rows, counted),
+                    (expected, Some(expected)),
+                    "{} {limit}",
+                    store.name
+                );
+            }
+        }
+    }
+}

@@ -52,6 +52,9 @@ pub(crate) enum Command {
     /// Create, list or revoke API tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Change the key under which download links are signed
+    #[command(subcommand)]
+    LinkKey(LinkKeyCommand),
     /// Write, try, upload and manage plugins
     #[command(subcommand)]
     Plugin(Box<PluginCommand>),
@@ -135,6 +138,10 @@ pub(crate) struct ServeArgs {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1:8787")]
     pub(crate) listen: SocketAddr,
+    /// How the server is reached from outside, such as https://exports.example.com: links begin with
+    /// it; left out, they begin with the name by which a caller calls the server
+    #[arg(long, value_name = "URL", env = "EXEAT_PUBLIC_URL")]
+    pub(crate) public_url: Option<String>,
     /// Exports that this process runs at once; with 0, exeat work does it elsewhere
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(..=64))]
     pub(crate) workers: u8,
@@ -264,6 +271,23 @@ Examples:
         tenant: String,
         /// Identifier, as listed
         token_id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LinkKeyCommand {
+    /// Sign with a new key from now on
+    #[command(after_help = "\
+Links that were signed before stay good for as long as they said, an hour at most, unless they are
+revoked: do that where the old key may be known to somebody.
+
+Examples:
+  exeat link-key rotate
+  exeat link-key rotate --revoke")]
+    Rotate {
+        /// All links that were signed before are good no more
+        #[arg(long)]
+        revoke: bool,
     },
 }
 

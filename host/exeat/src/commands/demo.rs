@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use exeat_api::App;
 use exeat_directory::tokens::Scope;
 use exeat_engine::Engine;
 
@@ -38,7 +39,8 @@ pub(crate) async fn run(place: &Place, args: DemoArgs) -> Result<ExitCode> {
     let listener = serve::listen(args.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);
     println!("{}", what_to_try(&url, &token.secret));
-    serve::serve(engine, listener, WORKERS, GRACE).await
+    let app = App::new(engine.clone());
+    serve::serve(engine, app, listener, WORKERS, GRACE).await
 }
 
 fn what_to_try(url: &str, token: &str) -> String {

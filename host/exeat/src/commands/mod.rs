@@ -5,6 +5,7 @@ mod demo;
 mod export;
 mod fields;
 mod jobs;
+mod link_key;
 mod plugin;
 mod serve;
 mod source;
@@ -40,6 +41,7 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
         Command::Tenant(command) => tenant::run(place, command).await,
         Command::Source(command) => source::run(place, command).await,
         Command::Token(command) => token::run(place, command).await,
+        Command::LinkKey(command) => link_key::run(place, command).await,
         Command::Plugin(command) => plugin::run(place, *command).await,
         Command::Audit(command) => audit::run(place, command).await,
         Command::Fields { json } => fields::run(json),

@@ -22,7 +22,8 @@ pub(crate) async fn run(place: &Place, args: ServeArgs) -> Result<ExitCode> {
     place.warn_of_local_files();
     let listener = listen(args.listen).await?;
     eprintln!("listening on http://{}", listener.local_addr()?);
-    serve(engine, listener, args.workers, args.house.grace).await
+    let app = App::new(engine.clone()).reached_at(args.public_url.as_deref());
+    serve(engine, app, listener, args.workers, args.house.grace).await
 }
 
 /// A listener, or why there is none.
@@ -37,6 +38,7 @@ pub(super) async fn listen(address: std::net::SocketAddr) -> Result<TcpListener>
 /// does so at once.
 pub(super) async fn serve(
     engine: Engine,
+    app: App,
     listener: TcpListener,
     workers: u8,
     grace: Duration,
@@ -61,7 +63,7 @@ pub(super) async fn serve(
         let work = worker::work(engine.clone(), usize::from(workers), stop.clone());
         tokio::spawn(work)
     });
-    let served = exeat_api::serve(App::new(engine.clone()), listener, stop.soon.clone());
+    let served = exeat_api::serve(app, listener, stop.soon.clone());
     let overdue = async {
         stop.now.cancelled().await;
         tokio::time::sleep(LAST_WORDS).await;

@@ -12,12 +12,14 @@ pub struct Config {
     pub columns: Vec<ColumnConfig>,
 }
 
-/// One column of the output: `from`, `constant` or `concat`.
+/// One column of the output: `from`, `constant` or `concat`. `equals` stands beside `from`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnConfig {
     /// A column, or a path into one: `email`, `user_metadata.country`, `identities[0].connection`.
     pub from: Option<String>,
+    /// Whether the text in `from` is this one: the column is true or false.
+    pub equals: Option<String>,
     /// The same value in every row: a text, a number, true, false, null, or any JSON.
     #[serde(default, deserialize_with = "present")]
     pub constant: Option<serde_json::Value>,
@@ -41,6 +43,7 @@ pub struct Piece {
 /// Where a column's values come from.
 pub(crate) enum Source<'a> {
     From(&'a str),
+    Equals(&'a str, &'a str),
     Constant(&'a serde_json::Value),
     Concat(&'a [Piece]),
 }
@@ -52,10 +55,15 @@ fn present<'de, D: serde::Deserializer<'de>>(json: D) -> Result<Option<serde_jso
 
 impl ColumnConfig {
     pub(crate) fn source(&self, pointer: &str) -> Result<Source<'_>, Fault> {
-        match (&self.from, &self.constant, &self.concat) {
-            (Some(from), None, None) => Ok(Source::From(from)),
-            (None, Some(value), None) => Ok(Source::Constant(value)),
-            (None, None, Some(pieces)) => Ok(Source::Concat(pieces)),
+        match (&self.from, &self.equals, &self.constant, &self.concat) {
+            (Some(from), None, None, None) => Ok(Source::From(from)),
+            (Some(from), Some(text), None, None) => Ok(Source::Equals(from, text)),
+            (None, None, Some(value), None) => Ok(Source::Constant(value)),
+            (None, None, None, Some(pieces)) => Ok(Source::Concat(pieces)),
+            (None, Some(_), _, _) => Err(Fault::config(
+                pointer,
+                "\"equals\" says what the text in \"from\" is compared with: name that, too",
+            )),
             _ => Err(Fault::config(
                 pointer,
                 "a column has exactly one of \"from\", \"constant\" and \"concat\"",

@@ -5,6 +5,7 @@
 //!   {"from": "user_id", "as": "id"},
 //!   {"from": "user_metadata.country", "as": "country"},
 //!   {"from": "identities[0].connection"},
+//!   {"from": "state", "equals": "suspended", "as": "blocked"},
 //!   {"constant": "exeat", "as": "source"},
 //!   {"concat": [{"from": "given_name"}, {"text": " "}, {"from": "family_name"}], "as": "full_name"}
 //! ]}
@@ -17,7 +18,9 @@ mod config;
 mod path;
 mod pick;
 
-use exeat_sdk::{AnyColumn, Fault, Job, Json, JsonOut, List, Output, Reject, Row, TextOut, Transform};
+use exeat_sdk::{
+    AnyColumn, BoolOut, Fault, Job, Json, JsonOut, List, Output, Reject, Row, Text, TextOut, Transform,
+};
 use exeat_sdk::{TextWriter, TransformPlan, Value, Verdict};
 
 use config::{ColumnConfig, Config, Piece, Source};
@@ -40,6 +43,11 @@ enum Computed {
         from: List,
         index: usize,
         to: TextOut,
+    },
+    Equals {
+        from: Text,
+        text: String,
+        to: BoolOut,
     },
     Concat {
         pieces: Vec<Part>,
@@ -84,6 +92,11 @@ impl Transform for FieldMap {
                         out.text(*to, text);
                     }
                 }
+                Computed::Equals { from, text, to } => {
+                    if let Some(value) = row.text(*from) {
+                        out.bool(*to, value == text);
+                    }
+                }
                 Computed::Concat { pieces, to } => {
                     out.text_with(*to, |text| pieces.iter().for_each(|piece| piece.write(row, text)));
                 }
@@ -103,6 +116,17 @@ fn open_column(
         Source::Constant(value) => {
             plan.constant(column.name(pointer)?, config::constant(value));
             Ok(None)
+        }
+        Source::Equals(from, text) => {
+            let name = column.name(pointer)?;
+            let from = plan
+                .read_text(from)
+                .map_err(|fault| fault.at(&format!("{pointer}/from")))?;
+            Ok(Some(Computed::Equals {
+                from,
+                text: text.to_owned(),
+                to: plan.compute_bool(name),
+            }))
         }
         Source::Concat(pieces) => {
             let name = column.name(pointer)?;

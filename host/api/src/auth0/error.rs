@@ -1,0 +1,75 @@
+//! Errors as Auth0 answers them.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use exeat_directory::DirectoryError;
+use exeat_engine::EngineError;
+use serde::Serialize;
+
+use crate::problem::Problem;
+
+/// An answer that says no.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Auth0Error {
+    status_code: u16,
+    error: &'static str,
+    message: String,
+    error_code: &'static str,
+}
+
+impl Auth0Error {
+    /// The body is not what it should be.
+    pub(super) fn body(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_body", message)
+    }
+
+    pub(super) fn no_job() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "inexistent_job", "The job does not exist")
+    }
+
+    fn new(status: StatusCode, error_code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status_code: status.as_u16(),
+            error: status.canonical_reason().unwrap_or_default(),
+            message: message.into(),
+            error_code,
+        }
+    }
+}
+
+impl From<Problem> for Auth0Error {
+    fn from(problem: Problem) -> Self {
+        let status = problem.status();
+        let (status, code) = match status {
+            StatusCode::UNAUTHORIZED => (status, "invalid_token"),
+            StatusCode::FORBIDDEN => (status, "insufficient_scope"),
+            StatusCode::NOT_FOUND => (status, "inexistent_job"),
+            StatusCode::TOO_MANY_REQUESTS => (status, "too_many_requests"),
+            // Auth0 knows no other way to refuse what is asked for.
+            _ if status.is_client_error() => (StatusCode::BAD_REQUEST, "invalid_body"),
+            _ => (status, "internal_error"),
+        };
+        Self::new(status, code, problem.detail())
+    }
+}
+
+impl From<EngineError> for Auth0Error {
+    fn from(error: EngineError) -> Self {
+        Problem::from(error).into()
+    }
+}
+
+impl From<DirectoryError> for Auth0Error {
+    fn from(error: DirectoryError) -> Self {
+        Problem::from(error).into()
+    }
+}
+
+impl IntoResponse for Auth0Error {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status_code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(self)).into_response()
+    }
+}
