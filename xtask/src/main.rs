@@ -1,7 +1,8 @@
-//! One word for each habit: `cargo xtask demo | test | bench | budgets | kits | plugins | deny | fleet | fuzz`.
+//! One word for each habit: `cargo xtask demo | test | bench | budgets | kits | clients | plugins | deny | fleet | fuzz`.
 
 mod bench;
 mod budgets;
+mod clients;
 mod fuzz;
 mod kits;
 #[path = "../../tests/src/mutate.rs"]
@@ -15,11 +16,12 @@ use std::time::Instant;
 
 const USAGE: &str = "\
 cargo xtask demo [ARGS]   set everything up, build in release, serve a demo tenant (see exeat demo --help)
-cargo xtask test          everything that CI runs: format, clippy, tests, budgets, kits, docs, licenses
+cargo xtask test          everything that CI runs: format, clippy, tests, budgets, kits, clients, docs, licenses
 cargo xtask bench [--quick] [--only GROUP]  build in release, measure, and keep what came out in the README:
                           transforms, adapters, encoders, sqlite, postgres, scaling, life
 cargo xtask budgets [--write]  count instructions and compare them with what is allowed
 cargo xtask kits          try the kit of every language as an author would: new, build, test, push, export
+cargo xtask clients       let the unmodified SDKs of Auth0 export users from a server
 cargo xtask plugins       build the shipped plugins alone
 cargo xtask deny          check licenses, sources and the walls between the rooms
 cargo xtask fleet [N [USERS]]  build in release, let 1, 2 and 3 workers make N exports (1,000 of 1,000 users)
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         "plugins" => add_guest_targets().and_then(|()| cargo(&["build", "--package", "exeat-shipped"])),
         "deny" => deny(),
         "kits" => add_guest_targets().and_then(|()| kits::kits()),
+        "clients" => add_guest_targets().and_then(|()| clients::clients()),
         "fleet" => tools::postgresql()
             .and_then(|()| release())
             .and_then(|exeat| fleet(&exeat, &rest)),
@@ -90,7 +93,7 @@ fn release() -> Result<PathBuf, String> {
 /// Everything that CI runs.
 fn test() -> Outcome {
     add_guest_targets()?;
-    let steps: [Step; 7] = [
+    let steps: [Step; 8] = [
         ("format", || cargo(&["fmt", "--all", "--check"])),
         ("clippy", || {
             cargo(&[
@@ -109,6 +112,7 @@ fn test() -> Outcome {
         }),
         ("budgets", || budgets::budgets(&[])),
         ("kits", kits::kits),
+        ("clients", clients::clients),
         ("docs", || {
             let mut doc = cargo_command(&["doc", "--workspace", "--no-deps", "--locked"]);
             run(doc.env("RUSTDOCFLAGS", "--deny warnings"))

@@ -17,17 +17,21 @@ const COMPILERS: [Tool; 3] = [
         probe: &["clang-19", "--version"],
         packages: &["clang-19", "lld-19", "wasi-libc", "libclang-rt-19-dev-wasm32"],
     },
-    Tool {
-        name: "npm",
-        probe: &["npm", "--version"],
-        packages: &["nodejs", "npm"],
-    },
-    Tool {
-        name: "python3 with venv",
-        probe: &["python3", "-c", "import venv, ensurepip"],
-        packages: &["python3", "python3-venv"],
-    },
+    NPM,
+    PYTHON,
 ];
+
+const NPM: Tool = Tool {
+    name: "npm",
+    probe: &["npm", "--version"],
+    packages: &["nodejs", "npm"],
+};
+
+const PYTHON: Tool = Tool {
+    name: "python3 with venv",
+    probe: &["python3", "-c", "import venv, ensurepip"],
+    packages: &["python3", "python3-venv"],
+};
 
 /// Debian keeps the programs of a server out of the path.
 const POSTGRESQL: Tool = Tool {
@@ -71,9 +75,25 @@ const PEERS: [Tool; 4] = [
     },
 ];
 
+/// What clients in other languages run on, and what makes the certificate of the server before them.
+const CLIENTS: [Tool; 3] = [
+    NPM,
+    PYTHON,
+    Tool {
+        name: "openssl",
+        probe: &["openssl", "version"],
+        packages: &["openssl"],
+    },
+];
+
 /// What builds plugins in other languages than Rust.
 pub(crate) fn compilers() -> Outcome {
     COMPILERS.iter().try_for_each(Tool::install)
+}
+
+/// What clients of other people need.
+pub(crate) fn clients() -> Outcome {
+    CLIENTS.iter().try_for_each(Tool::install)
 }
 
 /// The server that tests start clusters of.
