@@ -1,8 +1,8 @@
 //! Filters: which users.
 //!
-//! There are two ways to write one down: the plain form of the list view, `state=active` ([`plain`]),
-//! and SCIM's expressions, `state eq "active" and created_at gt "2025-01-01T00:00:00Z"` ([`scim`]).
-//! Both become [`Expression`]s, and those become SQL with bound parameters.
+//! There are two ways to write one down: the plain form of the list view, `state=active`,
+//! and SCIM's expressions, `state eq "active" and created_at gt "2025-01-01T00:00:00Z"`.
+//! Both become the same expressions, and those become SQL with bound parameters.
 //!
 //! A filter is an oracle: it may only ask about what may leave.
 
