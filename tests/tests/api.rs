@@ -330,3 +330,52 @@ fn a_filter_may_be_an_expression_and_its_errors_point_at_the_character() {
         told.stderr
     );
 }
+
+#[test]
+fn exports_and_the_audit_trail_come_in_pages_of_the_tenants_own() {
+    let house = House::with_users(EXEAT, 20, 7);
+    let token = token(&house, &[]);
+    let server = Server::start(&house);
+    let mut made: Vec<String> = (0..5).map(|_| server.create_export(&token, "{}")).collect();
+    for id in &made {
+        server.wait_for(&token, id, "completed");
+    }
+    made.reverse();
+    let pages = |path: &str, list: &str, key: &str| {
+        let mut found = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = server.get(&format!("{path}limit=2{cursor}"), &token);
+            assert_eq!(page.status, 200, "{}", page.text());
+            let page = page.json();
+            let entries = page[list].as_array().unwrap();
+            assert!(entries.len() <= 2);
+            found.extend(
+                entries
+                    .iter()
+                    .map(|entry| entry[key].to_string().replace('"', "")),
+            );
+            match &page["next_cursor"] {
+                Value::Null => return found,
+                next => cursor = format!("&cursor={}", next.to_string().replace('"', "")),
+            }
+        }
+    };
+    assert_eq!(pages("/v1/exports?", "exports", "id"), made);
+    assert_eq!(pages("/v1/exports?state=completed&", "exports", "id"), made);
+    assert!(pages("/v1/exports?state=failed&", "exports", "id").is_empty());
+    assert_eq!(
+        server.get("/v1/exports?state=lost", &token).json()["code"],
+        "invalid-query"
+    );
+    let trail: Vec<String> = house
+        .audit()
+        .iter()
+        .map(|record| record["audit_id"].to_string())
+        .collect();
+    assert_eq!(pages("/v1/audit?", "records", "audit_id"), trail);
+    house.ok(&["users", "generate", "--tenant", "globex", "--count", "1"]);
+    let other = house.ok(&["token", "create", "--tenant", "globex", "--name", "other"]);
+    let nothing = server.get("/v1/audit", other.stdout.trim()).json();
+    assert_eq!(nothing["records"], serde_json::json!([]));
+}

@@ -34,6 +34,7 @@ needs! {
     ManageExports: Some(Scope::ManageExports);
     ReadPlugins: Some(Scope::ReadPlugins);
     ManagePlugins: Some(Scope::ManagePlugins);
+    ReadAudit: Some(Scope::ReadAudit);
 }
 
 /// The holder of a valid token with the scope `S`. Nothing else makes one.

@@ -5,7 +5,7 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use exeat_directory::jobs::{Job, JobState, Progress};
+use exeat_directory::jobs::{Job, JobState, JobsPage, Progress};
 use exeat_directory::{Tenant, format_timestamp, now_us};
 use exeat_engine::{ExportRequest, ProgressReport};
 use serde::{Deserialize, Serialize};
@@ -179,9 +179,13 @@ pub(crate) fn body_problem(rejection: JsonRejection) -> Problem {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
     limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Only those in this state.
+    state: Option<String>,
 }
 
-/// `GET /v1/exports`: the newest first.
+/// `GET /v1/exports?limit=&cursor=&state=`: the newest first.
 pub(crate) async fn list(
     State(app): State<App>,
     granted: Granted<ReadExports>,
@@ -189,9 +193,26 @@ pub(crate) async fn list(
 ) -> Result<Json<Value>, Problem> {
     let Query(query) = query.map_err(|rejection| Problem::new("invalid-query", rejection.body_text()))?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
-    let jobs = app.engine.directory().jobs(granted.tenant(), limit).await?;
+    let state = query.state.as_deref().map(|name| {
+        JobState::find(name).ok_or_else(|| {
+            let detail = format!("there is no state \"{name}\"");
+            Problem::new("invalid-query", detail).hint("queued, running, completed, failed, cancelled")
+        })
+    });
+    let page = JobsPage {
+        before: query.cursor,
+        state: state.transpose()?,
+        // One more tells whether there is another page.
+        limit: limit + 1,
+    };
+    let mut jobs = app.engine.directory().jobs_page(granted.tenant(), &page).await?;
+    let more = jobs.len() > limit as usize;
+    jobs.truncate(limit as usize);
+    let next_cursor = jobs.last().filter(|_| more).map(|job| job.job_id.clone());
     let views: Vec<ExportView> = jobs.iter().map(ExportView::of).collect();
-    Ok(Json(serde_json::json!({"exports": views})))
+    Ok(Json(
+        serde_json::json!({"exports": views, "next_cursor": next_cursor}),
+    ))
 }
 
 /// `GET /v1/exports/{id}`.

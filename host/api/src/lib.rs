@@ -10,6 +10,7 @@
 //! | `POST /v1/exports/{id}/cancel` | `create:exports` |
 //! | `DELETE /v1/exports/{id}/files`, `PUT` and `DELETE /v1/exports/{id}/hold` | `manage:exports` |
 //! | `GET` and `POST /v1/users/stream` | `read:users` |
+//! | `GET /v1/audit` | `read:audit` |
 //! | `GET /v1/fields`, `GET /v1/plugins` | any token |
 //! | `POST /v1/plugins?name=&version=`, 201 or 202 and `Location` | `manage:plugins` |
 //! | `DELETE /v1/plugins/{name}/{version}`, `POST …/enable`, `…/disable`, `…/dry-run` | `manage:plugins` |
@@ -21,6 +22,7 @@
 //! A handler gets its authorization as an argument: `auth::Granted` is made only of a valid
 //! token with the scope that its type names.
 
+mod audit;
 mod auth;
 mod auth0;
 mod downloads;

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::problem::Problem;
-use crate::{App, auth0, downloads, exports, fields, plugins, problem, stream};
+use crate::{App, audit, auth0, downloads, exports, fields, plugins, problem, stream};
 
 const MAX_BODY_BYTES: usize = 1 << 20;
 
@@ -35,6 +35,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/exports/{id}/files/{name}/links", post(downloads::sign))
         .route("/v1/downloads/{id}/{name}", get(downloads::by_link))
         .route("/v1/users/stream", get(stream::by_query).post(stream::by_body))
+        .route("/v1/audit", get(audit::list))
         .route("/v1/fields", get(fields::fields))
         .route(
             "/v1/plugins",

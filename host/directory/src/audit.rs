@@ -95,11 +95,25 @@ impl Directory {
     /// # Errors
     /// The database refused.
     pub async fn audit(&self, tenant: &Tenant, limit: u32) -> Result<Vec<AuditEntry>, DirectoryError> {
+        self.audit_before(tenant, i64::MAX, limit).await
+    }
+
+    /// The same, of those older than the record of this number.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn audit_before(
+        &self,
+        tenant: &Tenant,
+        audit_id: i64,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, DirectoryError> {
         let rows = sqlx::query(
-            "SELECT audit_id, at, actor, action, job_id, detail FROM audit WHERE tenant_id = $1
-             ORDER BY audit_id DESC LIMIT $2",
+            "SELECT audit_id, at, actor, action, job_id, detail FROM audit
+             WHERE tenant_id = $1 AND audit_id < $2 ORDER BY audit_id DESC LIMIT $3",
         )
         .bind(tenant.id)
+        .bind(audit_id)
         .bind(i64::from(limit))
         .fetch_all(&self.database.pool)
         .await?;

@@ -42,17 +42,21 @@ pub enum Scope {
     /// Upload, enable, disable, limit and delete plugins.
     #[serde(rename = "manage:plugins")]
     ManagePlugins,
+    /// See what left, what was refused, and who asked.
+    #[serde(rename = "read:audit")]
+    ReadAudit,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ReadUsers,
         Self::CreateExports,
         Self::ReadExports,
         Self::ManageExports,
         Self::ReadPlugins,
         Self::ManagePlugins,
+        Self::ReadAudit,
     ];
 
     /// As it is written.
@@ -64,6 +68,7 @@ impl Scope {
             Self::ManageExports => "manage:exports",
             Self::ReadPlugins => "read:plugins",
             Self::ManagePlugins => "manage:plugins",
+            Self::ReadAudit => "read:audit",
         }
     }
 }
@@ -71,7 +76,7 @@ impl Scope {
 /// There is no such scope.
 #[derive(Debug, Error)]
 #[error(
-    "there is no scope \"{0}\"; there are read:users, create:exports, read:exports, manage:exports, read:plugins and manage:plugins"
+    "there is no scope \"{0}\"; there are read:users, create:exports, read:exports, manage:exports, read:plugins, manage:plugins and read:audit"
 )]
 pub struct UnknownScope(String);
 

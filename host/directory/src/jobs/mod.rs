@@ -51,7 +51,8 @@ impl JobState {
         }
     }
 
-    fn parse(name: &str) -> Result<Self, DirectoryError> {
+    /// The state of this name.
+    pub fn find(name: &str) -> Option<Self> {
         let all = [
             Self::Queued,
             Self::Running,
@@ -59,10 +60,23 @@ impl JobState {
             Self::Failed,
             Self::Cancelled,
         ];
-        all.into_iter()
-            .find(|state| state.name() == name)
-            .ok_or(DirectoryError::Corrupt("jobs.state"))
+        all.into_iter().find(|state| state.name() == name)
     }
+
+    fn parse(name: &str) -> Result<Self, DirectoryError> {
+        Self::find(name).ok_or(DirectoryError::Corrupt("jobs.state"))
+    }
+}
+
+/// Which of a tenant's jobs.
+#[derive(Clone, Debug, Default)]
+pub struct JobsPage {
+    /// Only those older than this one.
+    pub before: Option<String>,
+    /// Only those in this state.
+    pub state: Option<JobState>,
+    /// How many at most.
+    pub limit: u32,
 }
 
 /// Who runs a job.
@@ -232,9 +246,27 @@ impl Directory {
     /// # Errors
     /// The database refused.
     pub async fn jobs(&self, tenant: &Tenant, limit: u32) -> Result<Vec<Job>, DirectoryError> {
-        let rows = sqlx::query(select("j.tenant_id = $1 ORDER BY j.job_id DESC LIMIT $2"))
+        let newest = JobsPage {
+            limit,
+            ..JobsPage::default()
+        };
+        self.jobs_page(tenant, &newest).await
+    }
+
+    /// A page of a tenant's jobs, newest first.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn jobs_page(&self, tenant: &Tenant, page: &JobsPage) -> Result<Vec<Job>, DirectoryError> {
+        // No id is greater than this, and no state has no name.
+        let before = page.before.as_deref().map_or_else(|| "\u{7f}".to_owned(), text);
+        let state = page.state.map_or("", JobState::name);
+        let sql = "j.tenant_id = $1 AND j.job_id < $2 AND ($3 = '' OR j.state = $3) ORDER BY j.job_id DESC LIMIT $4";
+        let rows = sqlx::query(select(sql))
             .bind(tenant.id)
-            .bind(i64::from(limit))
+            .bind(before)
+            .bind(state)
+            .bind(i64::from(page.limit))
             .fetch_all(&self.database.pool)
             .await?;
         rows.iter().map(|row| from_row(row, tenant.clone())).collect()
