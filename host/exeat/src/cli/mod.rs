@@ -61,6 +61,16 @@ pub(crate) enum Command {
     /// See what left, what was refused, and who asked
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Print what makes a shell complete the commands
+    #[command(after_help = "\
+Examples:
+  exeat completions bash > /etc/bash_completion.d/exeat
+  exeat completions zsh > \"${fpath[1]}/_exeat\"
+  exeat completions fish > ~/.config/fish/completions/exeat.fish")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// List the fields that can leave, and those that never do
     Fields {
         /// Print JSON

@@ -14,11 +14,12 @@ mod token;
 mod users;
 mod work;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use clap::ArgMatches;
+use clap::{ArgMatches, CommandFactory as _};
 
 use crate::cli::{Cli, Command};
 
@@ -44,6 +45,13 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
         Command::LinkKey(command) => link_key::run(place, command).await,
         Command::Plugin(command) => plugin::run(place, *command).await,
         Command::Audit(command) => audit::run(place, command).await,
+        Command::Completions { shell } => {
+            // Put together first: a pipe that closes early is an error here, and a panic there.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "exeat", &mut script);
+            std::io::stdout().write_all(&script)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Fields { json } => fields::run(json),
     }
 }
