@@ -6,9 +6,9 @@ use axum::extract::{Query, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::App;
 use crate::auth::{Granted, ReadAudit};
 use crate::problem::Problem;
+use crate::{App, page};
 
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 1_000;
@@ -32,12 +32,9 @@ pub(crate) async fn list(
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
     let before = query.cursor.unwrap_or(i64::MAX);
     let directory = app.engine.directory();
-    // One more tells whether there is another page.
     let mut records = directory
-        .audit_before(granted.tenant(), before, limit + 1)
+        .audit_before(granted.tenant(), before, page::asked(limit))
         .await?;
-    let more = records.len() > limit as usize;
-    records.truncate(limit as usize);
-    let next_cursor = records.last().filter(|_| more).map(|record| record.audit_id);
+    let next_cursor = page::cut(&mut records, limit, |record| record.audit_id);
     Ok(Json(json!({"records": records, "next_cursor": next_cursor})))
 }

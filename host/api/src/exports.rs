@@ -11,9 +11,9 @@ use exeat_engine::{ExportRequest, ProgressReport};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::App;
 use crate::auth::{CreateExports, Granted, ManageExports, ReadExports};
 use crate::problem::Problem;
+use crate::{App, page};
 
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
@@ -199,16 +199,17 @@ pub(crate) async fn list(
             Problem::new("invalid-query", detail).hint("queued, running, completed, failed, cancelled")
         })
     });
-    let page = JobsPage {
+    let wanted = JobsPage {
         before: query.cursor,
         state: state.transpose()?,
-        // One more tells whether there is another page.
-        limit: limit + 1,
+        limit: page::asked(limit),
     };
-    let mut jobs = app.engine.directory().jobs_page(granted.tenant(), &page).await?;
-    let more = jobs.len() > limit as usize;
-    jobs.truncate(limit as usize);
-    let next_cursor = jobs.last().filter(|_| more).map(|job| job.job_id.clone());
+    let mut jobs = app
+        .engine
+        .directory()
+        .jobs_page(granted.tenant(), &wanted)
+        .await?;
+    let next_cursor = page::cut(&mut jobs, limit, |job| job.job_id.clone());
     let views: Vec<ExportView> = jobs.iter().map(ExportView::of).collect();
     Ok(Json(
         serde_json::json!({"exports": views, "next_cursor": next_cursor}),

@@ -29,6 +29,7 @@ mod downloads;
 mod exports;
 mod fields;
 mod negotiate;
+mod page;
 mod plugins;
 mod problem;
 mod server;
