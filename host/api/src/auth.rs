@@ -57,7 +57,7 @@ impl<S> Granted<S> {
 
     /// Who it is, for the audit trail.
     pub(crate) fn actor(&self) -> String {
-        format!("token:{}", self.bearer.name)
+        self.bearer.actor()
     }
 }
 

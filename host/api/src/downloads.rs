@@ -63,7 +63,7 @@ pub(crate) async fn by_link(
     };
     let found = File::find(&app, &bearer.tenant, &id, &name).await?;
     let asked = Asked {
-        actor: format!("token:{}", bearer.name),
+        actor: bearer.actor(),
         link: Some(link.link),
         name: link.name,
         method,

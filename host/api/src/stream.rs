@@ -9,7 +9,6 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use exeat_directory::filter::Filter;
 use exeat_encode::Compression;
 use exeat_engine::{ExportRequest, PluginRequest, StreamPiece};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -115,14 +114,9 @@ fn parse(query: &str) -> Result<ExportRequest, Problem> {
     for (key, value) in pairs {
         match key.as_str() {
             "filter" => {
-                let (key, value) = Filter::split(&value);
-                if request
-                    .filter
-                    .insert(key.to_owned(), Value::from(value))
-                    .is_some()
-                {
-                    return Err(wrong(format!("the filter \"{key}\" is given twice")));
-                }
+                request
+                    .add_condition(&value)
+                    .map_err(|key| wrong(format!("the filter \"{key}\" is given twice")))?;
             }
             "fields" => request.fields = Some(value.split(',').map(|name| name.trim().to_owned()).collect()),
             "anonymize" => {

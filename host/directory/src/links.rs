@@ -87,13 +87,12 @@ impl Directory {
         let key_id = format!("key_{}", Ulid::new());
         let now = now_us();
         let mut transaction = self.database.pool.begin().await?;
-        let retired_at = match old {
-            OldLinks::Expire => now,
-            OldLinks::Revoke => 0,
-        };
-        let retire = match old {
-            OldLinks::Expire => "UPDATE link_keys SET retired_at = $1 WHERE retired_at IS NULL",
-            OldLinks::Revoke => "UPDATE link_keys SET retired_at = $1",
+        let (retire, retired_at) = match old {
+            OldLinks::Expire => (
+                "UPDATE link_keys SET retired_at = $1 WHERE retired_at IS NULL",
+                now,
+            ),
+            OldLinks::Revoke => ("UPDATE link_keys SET retired_at = $1", 0),
         };
         sqlx::query(retire)
             .bind(retired_at)

@@ -119,6 +119,13 @@ pub struct Bearer {
     pub scopes: BTreeSet<Scope>,
 }
 
+impl Bearer {
+    /// Who it is, for the audit trail.
+    pub fn actor(&self) -> String {
+        format!("token:{}", self.name)
+    }
+}
+
 /// A token as lists show it.
 #[derive(Clone, Debug, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the table")]

@@ -68,6 +68,20 @@ pub struct ExportRequest {
     pub source: Option<String>,
 }
 
+impl ExportRequest {
+    /// Adds a condition as people write it, `state=active` or an expression of SCIM.
+    ///
+    /// # Errors
+    /// There is one of this key already; says the key.
+    pub fn add_condition<'c>(&mut self, condition: &'c str) -> Result<(), &'c str> {
+        let (key, value) = Filter::split(condition);
+        match self.filter.insert(key.to_owned(), Value::from(value)) {
+            None => Ok(()),
+            Some(_) => Err(key),
+        }
+    }
+}
+
 fn conditions_or_expression<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Map<String, Value>, D::Error> {

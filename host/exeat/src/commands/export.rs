@@ -120,13 +120,6 @@ pub(crate) async fn run(place: &Place, args: ExportArgs, order: PluginOrder) -> 
 fn request(args: &ExportArgs, order: &PluginOrder) -> Result<ExportRequest> {
     order.check()?;
     let (named_format, named_compression) = told_by_name(&args.output);
-    let mut filter = serde_json::Map::new();
-    for condition in &args.filter {
-        let (key, value) = Filter::split(condition);
-        if filter.insert(key.to_owned(), Value::from(value)).is_some() {
-            bail!("the filter \"{key}\" is given twice; join expressions with \"and\"");
-        }
-    }
     let plugin = |name: &String, place: usize| -> Result<PluginRequest> {
         let config = match order.config_after(place, &args.config)? {
             None => Value::Object(serde_json::Map::new()),
@@ -153,9 +146,8 @@ fn request(args: &ExportArgs, order: &PluginOrder) -> Result<ExportRequest> {
         Some(_) => args.format,
         None => Some(args.format.or(named_format).unwrap_or(Format::Ndjson)),
     };
-    Ok(ExportRequest {
+    let mut request = ExportRequest {
         format,
-        filter,
         fields: args.fields.clone(),
         anonymize: args.anonymize,
         transforms: transforms.collect::<Result<_>>()?,
@@ -168,7 +160,13 @@ fn request(args: &ExportArgs, order: &PluginOrder) -> Result<ExportRequest> {
         },
         max_rejects: args.max_rejects,
         ..ExportRequest::default()
-    })
+    };
+    for condition in &args.filter {
+        if let Err(key) = request.add_condition(condition) {
+            bail!("the filter \"{key}\" is given twice; join expressions with \"and\"");
+        }
+    }
+    Ok(request)
 }
 
 /// Shows the condition that is wrong, and the place in it.
