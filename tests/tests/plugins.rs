@@ -348,6 +348,17 @@ fn plugins_need_scopes_of_their_own() {
 }
 
 #[test]
+fn who_is_refused_reads_why_however_much_was_sent() {
+    let (house, server, _) = acme();
+    let reader = token(&house, "acme", &["--scope", "read:plugins"]);
+    let path = "/v1/plugins?name=hostile&version=0.1.0";
+    let long = vec![0; 8 << 20];
+    for _ in 0..20 {
+        assert_eq!(server.post_bytes(path, &reader, &long).status, 403);
+    }
+}
+
+#[test]
 fn an_admission_that_a_killed_server_left_behind_is_carried_out_by_the_next() {
     let (house, server, token) = acme();
     let component = with_note(hostile::rust_guest(), "killed");

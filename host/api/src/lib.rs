@@ -28,6 +28,7 @@ mod auth0;
 mod downloads;
 mod exports;
 mod fields;
+mod linger;
 mod negotiate;
 mod page;
 mod plugins;

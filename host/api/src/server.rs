@@ -2,11 +2,13 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::map_request;
 use axum::routing::{delete, get, post, put};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::linger::linger;
 use crate::problem::Problem;
 use crate::{App, audit, auth0, downloads, exports, fields, plugins, problem, stream};
 
@@ -66,6 +68,7 @@ pub fn router(app: App) -> Router {
             Problem::new("method-not-allowed", "the resource has no such method")
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(map_request(linger))
         .with_state(app)
 }
 
