@@ -226,6 +226,27 @@ impl Server {
         answer(request.call().expect("an answer"))
     }
 
+    /// Any request, of whoever holds the token, or of nobody.
+    ///
+    /// # Panics
+    /// There is no answer.
+    pub fn send(&self, method: &str, path: &str, token: Option<&str>, body: Option<&str>) -> Answer {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url));
+        if let Some(token) = token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        let sent = match body {
+            Some(body) => {
+                let request = request.header("Content-Type", "application/json");
+                self.agent.run(request.body(body.to_owned()).expect("a request"))
+            }
+            None => self.agent.run(request.body(()).expect("a request")),
+        };
+        answer(sent.expect("an answer"))
+    }
+
     /// Uploads a plugin and waits until its admission has ended; says the last answer.
     ///
     /// # Panics

@@ -2,6 +2,9 @@
 
 use std::marker::PhantomData;
 
+use aide::OperationInput;
+use aide::generate::GenContext;
+use aide::openapi::Operation;
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -9,6 +12,7 @@ use exeat_directory::Tenant;
 use exeat_directory::tokens::{Bearer, Scope};
 
 use crate::App;
+use crate::openapi::{TOKEN, may_refuse};
 use crate::problem::Problem;
 
 /// A scope, as a type.
@@ -92,6 +96,17 @@ impl<S: Needs> FromRequestParts<App> for Granted<S> {
                 bearer,
                 scope: PhantomData,
             }),
+        }
+    }
+}
+
+impl<S: Needs> OperationInput for Granted<S> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        let scopes = S::SCOPE.iter().map(|scope| scope.name().to_owned());
+        operation.security = vec![[(TOKEN.to_owned(), scopes.collect())].into_iter().collect()];
+        may_refuse(ctx, operation, &["unauthorized"]);
+        if S::SCOPE.is_some() {
+            may_refuse(ctx, operation, &["missing-scope"]);
         }
     }
 }

@@ -4,10 +4,15 @@
 use std::ops::{Bound, Range as Bytes};
 use std::time::Duration;
 
-use axum::Json;
-use axum::body::Body;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use aide::OperationInput;
+use aide::axum::ApiRouter;
+use aide::axum::routing::{get_with, post_with};
+use aide::generate::GenContext;
+use aide::openapi::Operation;
+use aide::transform::TransformOperation;
+use axum::body::Body as Bytestream;
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
@@ -16,20 +21,77 @@ use exeat_directory::jobs::Job;
 use exeat_directory::{Tenant, format_timestamp};
 use exeat_engine::links::{LINK_LIFETIME, LinkRefusal, LinkTerms, MAX_LINK_LIFETIME, SignedLink, sign_link};
 use headers::{ETag, HeaderMapExt as _, IfMatch, IfNoneMatch, IfRange, Range};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::App;
 use crate::auth::{Granted, ReadExports};
-use crate::exports::{body_problem, find_with_files};
+use crate::exports::find_with_files;
+use crate::input::{At, Body};
+use crate::openapi::{Describe as _, ParamLocation, add_parameters};
+use crate::output::With;
 use crate::problem::Problem;
+
+const MEDIA_TYPES: [&str; 6] = [
+    "text/csv",
+    "application/x-ndjson",
+    "application/json",
+    "application/gzip",
+    "application/zstd",
+    "application/octet-stream",
+];
+
+pub(crate) fn routes() -> ApiRouter<App> {
+    ApiRouter::new()
+        .api_route(
+            "/v1/exports/{id}/files/{name}",
+            get_with(file, |op| {
+                sends_a_file(op.named("downloadFile", "exports", "Download a file, or a part of it"))
+                    .refuses(&["not-ready"])
+            }),
+        )
+        .api_route(
+            "/v1/exports/{id}/files/{name}/links",
+            post_with(sign, |op| {
+                let summary = "Sign a link by which a file can be downloaded without a token";
+                op.named("signLink", "exports", summary).refuses(&[
+                    "invalid-duration",
+                    "not-ready",
+                    "no-files",
+                ])
+            }),
+        )
+        .api_route(
+            "/v1/downloads/{id}/{name}",
+            get_with(by_link, |op| {
+                sends_a_file(op.named("downloadByLink", "exports", "Download a file by a signed link"))
+                    .refuses(&["link-invalid", "link-expired", "link-used", "link-not-allowed"])
+                    .refuses(&["not-ready"])
+            }),
+        )
+}
+
+fn sends_a_file(op: TransformOperation<'_>) -> TransformOperation<'_> {
+    op.answers_bytes(200, "The file.", &MEDIA_TYPES)
+        .answers_bytes(206, "The part of the file that Range asks for.", &MEDIA_TYPES)
+        .answers_bytes(304, "The file is the one that If-None-Match names.", &[])
+        .refuses(&["no-files", "precondition-failed", "range-not-satisfiable"])
+}
+
+/// A file of an export, by its name.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct FileName {
+    id: String,
+    name: String,
+}
 
 /// `GET /v1/exports/{id}/files/{name}`.
 pub(crate) async fn file(
     State(app): State<App>,
     granted: Granted<ReadExports>,
     method: Method,
-    Path((id, name)): Path<(String, String)>,
+    At(FileName { id, name }): At<FileName>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let found = File::find(&app, granted.tenant(), &id, &name).await?;
@@ -47,11 +109,10 @@ pub(crate) async fn file(
 pub(crate) async fn by_link(
     State(app): State<App>,
     method: Method,
-    Path((id, name)): Path<(String, String)>,
-    query: Result<Query<SignedLink>, QueryRejection>,
+    At(FileName { id, name }): At<FileName>,
+    LinkQuery(link): LinkQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Query(link) = query.map_err(|_| link_problem(LinkRefusal::Invalid))?;
     let taking = method == Method::GET;
     let redeemed = link.redeem(app.engine.directory(), &id, &name, taking).await?;
     let bearer = match redeemed {
@@ -70,6 +131,25 @@ pub(crate) async fn by_link(
         headers,
     };
     found.send(&app, asked).await
+}
+
+/// A signed link, from its query.
+pub(crate) struct LinkQuery(SignedLink);
+
+impl<S: Send + Sync> FromRequestParts<S> for LinkQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let link = Query::from_request_parts(parts, state).await;
+        let Query(link) = link.map_err(|_| link_problem(LinkRefusal::Invalid))?;
+        Ok(Self(link))
+    }
+}
+
+impl OperationInput for LinkQuery {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        add_parameters::<SignedLink>(ctx, operation, ParamLocation::Query);
+    }
 }
 
 fn link_problem(refusal: LinkRefusal) -> Problem {
@@ -99,17 +179,18 @@ fn expiry(link: &SignedLink) -> String {
 }
 
 /// Body of a request for a link.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LinkRequest {
     /// How long the link is good: 60 if left out, 3,600 at most.
+    #[schemars(range(min = 1, max = 3600))]
     expires_in_seconds: Option<u64>,
     /// Whether it is good for one download alone. Such a download cannot be resumed.
     single_use: bool,
 }
 
 /// A link that was made.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct LinkView {
     pub(crate) url: String,
     expires_at: String,
@@ -120,11 +201,10 @@ pub(crate) struct LinkView {
 pub(crate) async fn sign(
     State(app): State<App>,
     granted: Granted<ReadExports>,
-    Path((id, name)): Path<(String, String)>,
+    At(FileName { id, name }): At<FileName>,
     headers: HeaderMap,
-    body: Result<Json<LinkRequest>, JsonRejection>,
-) -> Result<(StatusCode, Json<LinkView>), Problem> {
-    let Json(request) = body.map_err(body_problem)?;
+    Body(request): Body<LinkRequest>,
+) -> Result<With<201, LinkView>, Problem> {
     let lifetime = request
         .expires_in_seconds
         .map_or(LINK_LIFETIME, Duration::from_secs);
@@ -139,7 +219,7 @@ pub(crate) async fn sign(
     };
     let found = File::find(&app, granted.tenant(), &id, &name).await?;
     let signed = found.link(&app, &granted, terms, &headers).await?;
-    Ok((StatusCode::CREATED, Json(signed)))
+    Ok(With(signed))
 }
 
 /// A file of a completed export that was not removed.
@@ -262,7 +342,7 @@ impl File {
             };
             app.engine.directory().record(&self.job.tenant, &record).await?;
         }
-        let mut response = Body::from_stream(reader.stream).into_response();
+        let mut response = Bytestream::from_stream(reader.stream).into_response();
         let headers = response.headers_mut();
         headers.typed_insert(etag);
         let mut insert = |name: header::HeaderName, value: String| {

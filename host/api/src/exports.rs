@@ -1,69 +1,183 @@
 //! Exports: request one, watch it, fetch its files.
 
+use aide::axum::ApiRouter;
+use aide::axum::routing::{get_with, post_with, put_with};
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::State;
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use exeat_directory::jobs::{Job, JobState, JobsPage, Progress};
 use exeat_directory::{Tenant, format_timestamp, now_us};
 use exeat_engine::{ExportRequest, ProgressReport};
+use exeat_vault::{ExportManifest, FileEntry, RowCounts};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::auth::{CreateExports, Granted, ManageExports, ReadExports};
+use crate::input::{At, Body, Params};
+use crate::openapi::Describe as _;
+use crate::output::{Made, With};
+use crate::page::PageSize;
 use crate::problem::Problem;
 use crate::{App, page};
 
-const DEFAULT_LIMIT: u32 = 50;
-const MAX_LIMIT: u32 = 200;
+const PAGE: PageSize = PageSize { usual: 50, most: 200 };
 
-/// An export, as answers show it.
-#[derive(Debug, Serialize)]
+/// What is refused of a request for users, before anything is read.
+pub(crate) const REQUEST_PROBLEMS: [&str; 18] = [
+    "busy",
+    "conflict",
+    "invalid-config",
+    "invalid-fields",
+    "invalid-filter",
+    "invalid-limit",
+    "missing-field",
+    "never-exported",
+    "plugin-failed",
+    "plugin-not-usable",
+    "too-much-metadata",
+    "unknown-field",
+    "unknown-plugin",
+    "wrong-plugin-kind",
+    "wrong-source",
+    "wrong-tenant",
+    "invalid-duration",
+    "invalid-query",
+];
+
+pub(crate) fn routes() -> ApiRouter<App> {
+    ApiRouter::new()
+        .api_route(
+            "/v1/exports",
+            post_with(create, |op| {
+                let summary = "Request an export; it is checked to the end, then queued";
+                op.named("createExport", "exports", summary)
+                    .refuses(&REQUEST_PROBLEMS)
+                    .refuses(&["too-many-exports"])
+            })
+            .get_with(list, |op| {
+                op.named("listExports", "exports", "List exports, the newest first")
+            }),
+        )
+        .api_route(
+            "/v1/exports/{id}",
+            get_with(get, |op| op.named("getExport", "exports", "Watch an export")),
+        )
+        .api_route(
+            "/v1/exports/{id}/manifest",
+            get_with(manifest, |op| {
+                let summary = "Read what a completed export says of itself, to verify it";
+                op.named("getExportManifest", "exports", summary)
+                    .response::<200, Json<ExportManifest>>()
+                    .refuses(&["not-ready"])
+            }),
+        )
+        .api_route(
+            "/v1/exports/{id}/cancel",
+            post_with(cancel, |op| {
+                let summary = "Cancel an export; one that runs is cancelled within two seconds";
+                op.named("cancelExport", "exports", summary)
+                    .refuses(&["not-cancellable"])
+            }),
+        )
+        .api_route(
+            "/v1/exports/{id}/hold",
+            put_with(hold, |op| {
+                let summary = "Order that the files are kept, whatever their age";
+                op.named("holdExport", "exports", summary)
+                    .refuses(&["not-ready", "no-files"])
+            })
+            .delete_with(release, |op| {
+                let summary = "Lift the order to keep the files";
+                op.named("releaseExport", "exports", summary)
+                    .refuses(&["not-ready", "no-files"])
+            }),
+        )
+        .api_route(
+            "/v1/exports/{id}/files",
+            aide::axum::routing::delete_with(delete_files, |op| {
+                let summary = "Remove the files before their time; the record stays";
+                op.named("deleteExportFiles", "exports", summary)
+                    .refuses(&["not-ready", "no-files", "held"])
+            }),
+        )
+}
+
+/// An export.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ExportView {
+    /// `exp_` and a ULID.
     id: String,
-    state: &'static str,
+    state: JobState,
+    /// As it was asked for, with the very plugins that it was checked with.
     request: Value,
+    /// Who asked for it.
     actor: String,
     created_at: String,
     started_at: Option<String>,
     finished_at: Option<String>,
+    /// How often it was begun.
     attempt: i64,
     progress: ProgressView,
+    /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorView>,
     /// The files, with the path at which each is to be had, once the export is completed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    files: Option<Vec<Value>>,
+    files: Option<Vec<FileView>>,
+    /// What became of the rows, once the export is completed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    rows: Option<Value>,
-    /// When the files go, when they went, and whether somebody ordered that they stay.
+    rows: Option<RowCounts>,
+    /// When the files go.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<String>,
+    /// When the files went.
     #[serde(skip_serializing_if = "Option::is_none")]
     purged_at: Option<String>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    /// Whether somebody ordered that the files stay.
     held: bool,
 }
 
-#[derive(Debug, Serialize)]
+/// How far an export has come.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ProgressView {
     pub(crate) rows_done: u64,
+    /// Known once they were counted.
     rows_total: Option<u64>,
+    /// 0 to 100.
     percentage: f64,
+    /// Bytes that were written.
     bytes: u64,
     pub(crate) time_left_seconds: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
+/// Why an export failed.
+#[derive(Debug, Serialize, JsonSchema)]
 struct ErrorView {
     code: String,
     detail: String,
 }
 
+/// A file of an export.
+#[derive(Debug, Serialize, JsonSchema)]
+struct FileView {
+    #[serde(flatten)]
+    entry: FileEntry,
+    /// Path at which it is to be had.
+    href: String,
+}
+
+/// What an export's record needs to know of its manifest.
+#[derive(Deserialize)]
+struct ManifestPart {
+    rows: RowCounts,
+    files: Vec<FileEntry>,
+}
+
 impl ExportView {
     fn of(job: &Job) -> Self {
-        let manifest: Option<Value> = job
+        let manifest: Option<ManifestPart> = job
             .manifest
             .as_deref()
             .and_then(|json| serde_json::from_str(json).ok());
@@ -72,7 +186,7 @@ impl ExportView {
         let request = request.get("export").cloned().unwrap_or(request);
         Self {
             id: job.job_id.clone(),
-            state: job.state.name(),
+            state: job.state,
             request,
             actor: job.actor.clone(),
             created_at: format_timestamp(job.created_at),
@@ -84,11 +198,10 @@ impl ExportView {
                 code,
                 detail: job.error.clone().unwrap_or_default(),
             }),
+            rows: manifest.as_ref().map(|manifest| manifest.rows),
             files: manifest
-                .as_ref()
                 .filter(|_| job.has_files())
-                .map(|manifest| files(job, manifest)),
-            rows: manifest.and_then(|mut manifest| manifest.get_mut("rows").map(Value::take)),
+                .map(|manifest| files(job, manifest.files)),
             expires_at: job.expires_at.map(format_timestamp),
             purged_at: job.purged_at.map(format_timestamp),
             held: job.held_by.is_some(),
@@ -128,80 +241,69 @@ impl ProgressView {
     }
 }
 
-fn files(job: &Job, manifest: &Value) -> Vec<Value> {
-    let files = manifest
-        .get("files")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    let with_path = files.into_iter().map(|mut file| {
-        let name = file.get("name").and_then(Value::as_str).unwrap_or_default();
-        file["href"] = Value::from(format!("/v1/exports/{}/files/{name}", job.job_id));
-        file
+fn files(job: &Job, entries: Vec<FileEntry>) -> Vec<FileView> {
+    let with_path = entries.into_iter().map(|entry| FileView {
+        href: format!("/v1/exports/{}/files/{}", job.job_id, entry.name),
+        entry,
     });
     with_path.collect()
+}
+
+/// An export, by its id.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct ExportId {
+    id: String,
 }
 
 /// `POST /v1/exports`: checks the request to the end, then queues it.
 pub(crate) async fn create(
     State(app): State<App>,
     granted: Granted<CreateExports>,
-    body: Result<Json<ExportRequest>, JsonRejection>,
-) -> Result<Response, Problem> {
-    let Json(request) = body.map_err(body_problem)?;
+    Body(request): Body<ExportRequest>,
+) -> Result<Made<202, ExportView>, Problem> {
     let actor = granted.actor();
     let spec = app.engine.check(granted.tenant(), &actor, &request).await?;
     let job = app
         .engine
         .queue(granted.tenant(), &actor, &request, &spec)
         .await?;
-    let location = HeaderValue::try_from(format!("/v1/exports/{}", job.job_id));
-    let mut response = (StatusCode::ACCEPTED, Json(ExportView::of(&job))).into_response();
-    if let Ok(location) = location {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
-}
-
-pub(crate) fn body_problem(rejection: JsonRejection) -> Problem {
-    match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new("too-large", "the body is larger than 1 MiB"),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            Problem::new("unsupported-media-type", "the body is not said to be JSON")
-                .hint("send the header: Content-Type: application/json")
-        }
-        _ => Problem::new("invalid-json", rejection.body_text()),
-    }
+    Ok(Made {
+        location: format!("/v1/exports/{}", job.job_id),
+        body: ExportView::of(&job),
+    })
 }
 
 /// Query of the list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
+    /// Exports on a page: 50 if left out, 200 at most.
+    #[schemars(range(min = 1, max = PAGE.most))]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
     /// Only those in this state.
-    state: Option<String>,
+    state: Option<JobState>,
+}
+
+/// A page of exports.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ExportsPage {
+    exports: Vec<ExportView>,
+    /// `cursor` of the next page, if there is one.
+    next_cursor: Option<String>,
 }
 
 /// `GET /v1/exports?limit=&cursor=&state=`: the newest first.
 pub(crate) async fn list(
     State(app): State<App>,
     granted: Granted<ReadExports>,
-    query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<Value>, Problem> {
-    let Query(query) = query.map_err(|rejection| Problem::new("invalid-query", rejection.body_text()))?;
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
-    let state = query.state.as_deref().map(|name| {
-        JobState::find(name).ok_or_else(|| {
-            let detail = format!("there is no state \"{name}\"");
-            Problem::new("invalid-query", detail).hint("queued, running, completed, failed, cancelled")
-        })
-    });
+    Params(query): Params<ListQuery>,
+) -> Result<Json<ExportsPage>, Problem> {
+    let limit = PAGE.of(query.limit)?;
     let wanted = JobsPage {
         before: query.cursor,
-        state: state.transpose()?,
+        state: query.state,
         limit: page::asked(limit),
     };
     let mut jobs = app
@@ -210,17 +312,17 @@ pub(crate) async fn list(
         .jobs_page(granted.tenant(), &wanted)
         .await?;
     let next_cursor = page::cut(&mut jobs, limit, |job| job.job_id.clone());
-    let views: Vec<ExportView> = jobs.iter().map(ExportView::of).collect();
-    Ok(Json(
-        serde_json::json!({"exports": views, "next_cursor": next_cursor}),
-    ))
+    Ok(Json(ExportsPage {
+        exports: jobs.iter().map(ExportView::of).collect(),
+        next_cursor,
+    }))
 }
 
 /// `GET /v1/exports/{id}`.
 pub(crate) async fn get(
     State(app): State<App>,
     granted: Granted<ReadExports>,
-    Path(id): Path<String>,
+    At(ExportId { id }): At<ExportId>,
 ) -> Result<Json<ExportView>, Problem> {
     let job = find(&app, granted.tenant(), &id).await?;
     Ok(Json(ExportView::of(&job)))
@@ -261,17 +363,17 @@ pub(crate) async fn find_with_files(app: &App, tenant: &Tenant, id: &str) -> Res
 pub(crate) async fn cancel(
     State(app): State<App>,
     granted: Granted<CreateExports>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+    At(ExportId { id }): At<ExportId>,
+) -> Result<With<202, ExportView>, Problem> {
     let job = app.engine.cancel(granted.tenant(), &granted.actor(), &id).await?;
-    Ok((StatusCode::ACCEPTED, Json(ExportView::of(&job))).into_response())
+    Ok(With(ExportView::of(&job)))
 }
 
 /// `DELETE /v1/exports/{id}/files`: the files go before their time, the record stays.
 pub(crate) async fn delete_files(
     State(app): State<App>,
     granted: Granted<ManageExports>,
-    Path(id): Path<String>,
+    At(ExportId { id }): At<ExportId>,
 ) -> Result<Json<ExportView>, Problem> {
     let job = app
         .engine
@@ -284,7 +386,7 @@ pub(crate) async fn delete_files(
 pub(crate) async fn hold(
     State(app): State<App>,
     granted: Granted<ManageExports>,
-    Path(id): Path<String>,
+    At(ExportId { id }): At<ExportId>,
 ) -> Result<Json<ExportView>, Problem> {
     set_hold(&app, &granted, &id, true).await
 }
@@ -293,7 +395,7 @@ pub(crate) async fn hold(
 pub(crate) async fn release(
     State(app): State<App>,
     granted: Granted<ManageExports>,
-    Path(id): Path<String>,
+    At(ExportId { id }): At<ExportId>,
 ) -> Result<Json<ExportView>, Problem> {
     set_hold(&app, &granted, &id, false).await
 }
@@ -315,7 +417,7 @@ async fn set_hold(
 pub(crate) async fn manifest(
     State(app): State<App>,
     granted: Granted<ReadExports>,
-    Path(id): Path<String>,
+    At(ExportId { id }): At<ExportId>,
 ) -> Result<Response, Problem> {
     let job = find_completed(&app, granted.tenant(), &id).await?;
     let json = [(header::CONTENT_TYPE, "application/json")];

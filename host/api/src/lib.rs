@@ -28,15 +28,19 @@ mod auth0;
 mod downloads;
 mod exports;
 mod fields;
+mod input;
 mod linger;
 mod negotiate;
+mod openapi;
+mod output;
 mod page;
 mod plugins;
 mod problem;
 mod server;
 mod stream;
+mod users_query;
 
-pub use server::{ServeError, router, serve};
+pub use server::{ServeError, document, router, serve};
 
 use axum::http::{HeaderMap, header};
 use exeat_engine::Engine;

@@ -2,21 +2,25 @@
 
 use std::time::Duration;
 
+use aide::axum::ApiRouter;
+use aide::axum::routing::{get_with, post_with};
 use axum::Json;
-use axum::body::Body;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::body::Body as Bytestream;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, NoContent, Response};
 use exeat_directory::format_timestamp;
-use exeat_engine::{DryRun, PluginSummary, Upload};
-use exeat_sandbox::{LimitSettings, MAX_COMPONENT_BYTES, is_plugin_name};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use exeat_engine::{DryRun, DryRunOutcome, PluginMetrics, PluginSummary, Upload};
+use exeat_sandbox::{LimitSettings, Loss, MAX_COMPONENT_BYTES, is_plugin_name};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::App;
 use crate::auth::{AnyToken, Granted, ManagePlugins, ReadPlugins};
-use crate::exports::body_problem;
+use crate::input::{At, Body, Params};
+use crate::openapi::Describe as _;
+use crate::page::PageSize;
 use crate::problem::Problem;
 
 /// How long an upload waits for its admission to end before it answers 202.
@@ -25,24 +29,146 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long the body of an upload may take.
 const BODY_PATIENCE: Duration = Duration::from_secs(120);
 
-const DEFAULT_LINES: u32 = 200;
-const MAX_LINES: u32 = 1_000;
+const LINES: PageSize = PageSize {
+    usual: 200,
+    most: 1_000,
+};
 
-/// Name and version in a path.
-type Version = Path<(String, String)>;
+pub(crate) fn routes() -> ApiRouter<App> {
+    ApiRouter::new()
+        .api_route(
+            "/v1/plugins",
+            get_with(list, |op| {
+                op.named(
+                    "listPlugins",
+                    "plugins",
+                    "List the plugins that ship, and the tenant's own",
+                )
+            })
+            .post_with(upload, |op| {
+                let summary =
+                    "Upload a version of a plugin; 202 if its admission takes longer than two seconds";
+                op.named("uploadPlugin", "plugins", summary)
+                    .takes_bytes("The component.", "application/wasm")
+                    .response::<200, Json<PluginSummary>>()
+                    .response::<201, Json<PluginSummary>>()
+                    .response::<202, Json<PluginSummary>>()
+                    .refuses(&["plugin-refused", "reserved-name", "too-large", "too-many-uploads"])
+                    .refuses(&["too-many-versions", "version-exists"])
+            })
+            // The handler itself bounds the body, once there is room for it.
+            .layer(DefaultBodyLimit::disable()),
+        )
+        .api_route(
+            "/v1/plugins/{name}",
+            get_with(versions, |op| {
+                op.named("listPluginVersions", "plugins", "List every version of a plugin")
+            }),
+        )
+        .api_route(
+            "/v1/plugins/{name}/{version}",
+            get_with(get, |op| op.named("getPlugin", "plugins", "Look at a version")).delete_with(
+                delete,
+                |op| {
+                    op.named("deletePlugin", "plugins", "Delete a version that no export uses")
+                        .refuses(&["plugin-in-use"])
+                },
+            ),
+        )
+        .api_route(
+            "/v1/plugins/{name}/{version}/enable",
+            post_with(enable, |op| {
+                op.named("enablePlugin", "plugins", "Enable a version again")
+                    .refuses(&["plugin-not-usable"])
+            }),
+        )
+        .api_route(
+            "/v1/plugins/{name}/{version}/disable",
+            post_with(disable, |op| {
+                op.named("disablePlugin", "plugins", "Disable a version")
+                    .refuses(&["plugin-not-usable"])
+            }),
+        )
+        .api_route(
+            "/v1/plugins/{name}/{version}/dry-run",
+            post_with(dry_run, |op| {
+                op.named(
+                    "dryRunPlugin",
+                    "plugins",
+                    "Try a version on sample rows; nothing is kept",
+                )
+                .refuses(&["invalid-rows", "invalid-config", "missing-field", "plugin-failed"])
+                .refuses(&["busy", "plugin-not-usable", "never-exported", "unknown-plugin"])
+            }),
+        )
+        .api_route(
+            "/v1/plugins/{name}/{version}/logs",
+            get_with(logs, |op| {
+                op.named(
+                    "readPluginLog",
+                    "plugins",
+                    "Read what a version logged, the oldest first",
+                )
+            }),
+        )
+        .api_route(
+            "/v1/plugins/{name}/{version}/metrics",
+            get_with(metrics, |op| {
+                op.named("getPluginMetrics", "plugins", "Read what a version cost and did")
+            }),
+        )
+        .api_route(
+            "/v1/plugin-limits/{name}",
+            get_with(limits, |op| {
+                op.named(
+                    "getPluginLimits",
+                    "plugins",
+                    "Read the limits that hold; * for all plugins",
+                )
+            })
+            .put_with(set_limits, |op| {
+                let summary = "Set limits; those that are left out go back to the default";
+                op.named("setPluginLimits", "plugins", summary)
+                    .refuses(&["limit-above-ceiling"])
+            }),
+        )
+}
+
+/// A plugin, by its name.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct PluginName {
+    name: String,
+}
+
+/// A version of a plugin.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct PluginVersion {
+    name: String,
+    version: String,
+}
+
+/// Plugins.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PluginsView {
+    plugins: Vec<PluginSummary>,
+}
 
 /// `GET /v1/plugins`: those that ship, and the tenant's own.
-pub(crate) async fn list(State(app): State<App>, granted: Granted<AnyToken>) -> Result<Json<Value>, Problem> {
-    Ok(Json(
-        json!({"plugins": app.engine.plugins_of(granted.tenant()).await?}),
-    ))
+pub(crate) async fn list(
+    State(app): State<App>,
+    granted: Granted<AnyToken>,
+) -> Result<Json<PluginsView>, Problem> {
+    let plugins = app.engine.plugins_of(granted.tenant()).await?;
+    Ok(Json(PluginsView { plugins }))
 }
 
 /// Query of an upload.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UploadQuery {
+    /// Name of the plugin.
     name: String,
+    /// Its semantic version.
     version: String,
 }
 
@@ -50,13 +176,9 @@ pub(crate) struct UploadQuery {
 pub(crate) async fn upload(
     State(app): State<App>,
     granted: Granted<ManagePlugins>,
-    query: Result<Query<UploadQuery>, QueryRejection>,
-    body: Body,
+    Params(UploadQuery { name, version }): Params<UploadQuery>,
+    body: Bytestream,
 ) -> Result<Response, Problem> {
-    let Query(UploadQuery { name, version }) = query.map_err(|rejection| {
-        Problem::new("invalid-query", rejection.body_text())
-            .hint("POST /v1/plugins?name=shout&version=0.1.0, with the component as the body")
-    })?;
     let uploaded = {
         let place = app.engine.upload_place().await?;
         let read = tokio::time::timeout(BODY_PATIENCE, axum::body::to_bytes(body, MAX_COMPONENT_BYTES));
@@ -100,25 +222,31 @@ fn too_large() -> Problem {
     )
 }
 
+/// The versions of a plugin.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct VersionsView {
+    versions: Vec<PluginSummary>,
+}
+
 /// `GET /v1/plugins/{name}`: every version.
 pub(crate) async fn versions(
     State(app): State<App>,
     granted: Granted<ReadPlugins>,
-    Path(name): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    let mut plugins = app.engine.plugins_of(granted.tenant()).await?;
-    plugins.retain(|plugin| plugin.name == name);
-    if plugins.is_empty() {
+    At(PluginName { name }): At<PluginName>,
+) -> Result<Json<VersionsView>, Problem> {
+    let mut versions = app.engine.plugins_of(granted.tenant()).await?;
+    versions.retain(|plugin| plugin.name == name);
+    if versions.is_empty() {
         return Err(Problem::new("not-found", "there is no such plugin"));
     }
-    Ok(Json(json!({"versions": plugins})))
+    Ok(Json(VersionsView { versions }))
 }
 
 /// `GET /v1/plugins/{name}/{version}`.
 pub(crate) async fn get(
     State(app): State<App>,
     granted: Granted<ReadPlugins>,
-    Path((name, version)): Version,
+    At(PluginVersion { name, version }): At<PluginVersion>,
 ) -> Result<Json<PluginSummary>, Problem> {
     Ok(Json(
         app.engine.own_plugin(granted.tenant(), &name, &version).await?,
@@ -129,7 +257,7 @@ pub(crate) async fn get(
 pub(crate) async fn enable(
     State(app): State<App>,
     granted: Granted<ManagePlugins>,
-    Path((name, version)): Version,
+    At(PluginVersion { name, version }): At<PluginVersion>,
 ) -> Result<Json<PluginSummary>, Problem> {
     let enabled = app
         .engine
@@ -142,7 +270,7 @@ pub(crate) async fn enable(
 pub(crate) async fn disable(
     State(app): State<App>,
     granted: Granted<ManagePlugins>,
-    Path((name, version)): Version,
+    At(PluginVersion { name, version }): At<PluginVersion>,
 ) -> Result<Json<PluginSummary>, Problem> {
     let disabled = app
         .engine
@@ -155,87 +283,160 @@ pub(crate) async fn disable(
 pub(crate) async fn delete(
     State(app): State<App>,
     granted: Granted<ManagePlugins>,
-    Path((name, version)): Version,
-) -> Result<StatusCode, Problem> {
+    At(PluginVersion { name, version }): At<PluginVersion>,
+) -> Result<NoContent, Problem> {
     app.engine
         .delete_plugin(granted.tenant(), &granted.actor(), &name, &version)
         .await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// Body of a dry run.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DryRunBody {
+    /// Its configuration.
     #[serde(default = "empty")]
+    #[schemars(with = "Map<String, Value>")]
     config: Value,
+    /// Rows: JSON objects of fields that can leave.
+    #[schemars(with = "Vec<Map<String, Value>>")]
     rows: Vec<Value>,
+    /// Whether instructions are counted.
     #[serde(default)]
     fuel: bool,
 }
 
 fn empty() -> Value {
-    json!({})
+    Value::Object(Map::new())
+}
+
+/// What came of a dry run.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DryRunView {
+    /// The columns that the plugin was given.
+    reads: Vec<String>,
+    /// The rows that a transform left.
+    rows: Vec<Value>,
+    /// The files that an adapter wrote.
+    files: Vec<FileText>,
+    /// Rows that were dropped.
+    dropped: u64,
+    /// Rows that were rejected.
+    rejected: u64,
+    rejects: Vec<RejectView>,
+    /// What the destination cannot hold.
+    losses: Vec<Loss>,
+    /// What the plugin logged.
+    log: Vec<LoggedView>,
+    figures: PluginMetrics,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct FileText {
+    name: String,
+    text: String,
+}
+
+/// A row that could not be put out.
+#[derive(Debug, Serialize, JsonSchema)]
+struct RejectView {
+    /// Its number, from 0.
+    row: u32,
+    user_id: Option<String>,
+    field: Option<String>,
+    code: String,
+    message: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct LoggedView {
+    level: &'static str,
+    text: String,
+}
+
+impl From<DryRunOutcome> for DryRunView {
+    fn from(ran: DryRunOutcome) -> Self {
+        let outcome = ran.outcome;
+        let rejects = outcome.rejects.into_iter().map(|reject| RejectView {
+            row: reject.row,
+            user_id: reject.user_id,
+            field: reject.field,
+            code: reject.code,
+            message: reject.message,
+        });
+        let files = outcome.files.into_iter().map(|(name, bytes)| FileText {
+            name,
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        });
+        let log = outcome.log.into_iter().map(|line| LoggedView {
+            level: line.level.name(),
+            text: line.text,
+        });
+        Self {
+            reads: outcome.reads,
+            rows: outcome.rows,
+            files: files.collect(),
+            dropped: outcome.dropped,
+            rejected: outcome.rejected,
+            rejects: rejects.collect(),
+            losses: outcome.losses,
+            log: log.collect(),
+            figures: ran.metrics,
+        }
+    }
 }
 
 /// `POST /v1/plugins/{name}/{version}/dry-run`: sample rows in; rows, rejects and figures out.
 pub(crate) async fn dry_run(
     State(app): State<App>,
     granted: Granted<ManagePlugins>,
-    Path((name, version)): Version,
-    body: Result<Json<DryRunBody>, JsonRejection>,
-) -> Result<Json<Value>, Problem> {
-    let Json(DryRunBody { config, rows, fuel }) = body.map_err(body_problem)?;
+    At(PluginVersion { name, version }): At<PluginVersion>,
+    Body(DryRunBody { config, rows, fuel }): Body<DryRunBody>,
+) -> Result<Json<DryRunView>, Problem> {
     let dry_run = DryRun { config, rows, fuel };
     let ran = app
         .engine
         .dry_run(granted.tenant(), &name, &version, dry_run)
         .await?;
-    let outcome = ran.outcome;
-    let rejects: Vec<Value> = outcome
-        .rejects
-        .iter()
-        .map(|reject| {
-            json!({
-                "row": reject.row, "user_id": reject.user_id, "field": reject.field, "code": reject.code,
-                "message": reject.message,
-            })
-        })
-        .collect();
-    let files: Vec<Value> = outcome
-        .files
-        .iter()
-        .map(|(name, bytes)| json!({"name": name, "text": String::from_utf8_lossy(bytes)}))
-        .collect();
-    let log: Vec<Value> = outcome
-        .log
-        .iter()
-        .map(|line| json!({"level": line.level.name(), "text": line.text}))
-        .collect();
-    Ok(Json(json!({
-        "reads": outcome.reads, "rows": outcome.rows, "files": files, "dropped": outcome.dropped,
-        "rejected": outcome.rejected, "rejects": rejects, "losses": outcome.losses, "log": log,
-        "figures": ran.metrics,
-    })))
+    Ok(Json(ran.into()))
 }
 
 /// Query of a log.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LogQuery {
+    /// Only lines after the one with this id.
     after: Option<i64>,
+    /// Lines: 200 if left out, 1,000 at most.
+    #[schemars(range(min = 1, max = LINES.most))]
     limit: Option<u32>,
+}
+
+/// What a plugin logged.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct LogView {
+    lines: Vec<LineView>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct LineView {
+    id: i64,
+    at: String,
+    level: String,
+    /// The export at which it worked.
+    export: String,
+    text: String,
 }
 
 /// `GET /v1/plugins/{name}/{version}/logs?after=&limit=`: the newest lines, oldest first.
 pub(crate) async fn logs(
     State(app): State<App>,
     granted: Granted<ReadPlugins>,
-    Path((name, version)): Version,
-    query: Result<Query<LogQuery>, QueryRejection>,
-) -> Result<Json<Value>, Problem> {
-    let Query(query) = query.map_err(|rejection| Problem::new("invalid-query", rejection.body_text()))?;
-    let limit = query.limit.unwrap_or(DEFAULT_LINES).clamp(1, MAX_LINES);
+    At(PluginVersion { name, version }): At<PluginVersion>,
+    Params(query): Params<LogQuery>,
+) -> Result<Json<LogView>, Problem> {
+    let limit = LINES.of(query.limit)?;
     let lines = app
         .engine
         .plugin_log(
@@ -247,29 +448,29 @@ pub(crate) async fn logs(
             limit,
         )
         .await?;
-    let lines: Vec<Value> = lines
-        .into_iter()
-        .map(|line| {
-            json!({
-                "id": line.log_id, "at": format_timestamp(line.at), "level": line.level, "export": line.job_id,
-                "text": line.text,
-            })
-        })
-        .collect();
-    Ok(Json(json!({"lines": lines})))
+    let lines = lines.into_iter().map(|line| LineView {
+        id: line.log_id,
+        at: format_timestamp(line.at),
+        level: line.level,
+        export: line.job_id,
+        text: line.text,
+    });
+    Ok(Json(LogView {
+        lines: lines.collect(),
+    }))
 }
 
 /// `GET /v1/plugins/{name}/{version}/metrics`.
 pub(crate) async fn metrics(
     State(app): State<App>,
     granted: Granted<ReadPlugins>,
-    Path((name, version)): Version,
-) -> Result<Json<Value>, Problem> {
+    At(PluginVersion { name, version }): At<PluginVersion>,
+) -> Result<Json<PluginMetrics>, Problem> {
     let metrics = app
         .engine
         .plugin_metrics(granted.tenant(), &name, &version)
         .await?;
-    Ok(Json(json!(metrics)))
+    Ok(Json(metrics))
 }
 
 /// In a path, every plugin that has no limits of its own.
@@ -289,7 +490,7 @@ fn limited(name: &str) -> Result<&str, Problem> {
 pub(crate) async fn limits(
     State(app): State<App>,
     granted: Granted<ReadPlugins>,
-    Path(name): Path<String>,
+    At(PluginName { name }): At<PluginName>,
 ) -> Result<Json<LimitSettings>, Problem> {
     let limits = app
         .engine
@@ -302,10 +503,9 @@ pub(crate) async fn limits(
 pub(crate) async fn set_limits(
     State(app): State<App>,
     granted: Granted<ManagePlugins>,
-    Path(name): Path<String>,
-    body: Result<Json<LimitSettings>, JsonRejection>,
+    At(PluginName { name }): At<PluginName>,
+    Body(settings): Body<LimitSettings>,
 ) -> Result<Json<LimitSettings>, Problem> {
-    let Json(settings) = body.map_err(body_problem)?;
     let (tenant, actor) = (granted.tenant(), granted.actor());
     let limits = app
         .engine

@@ -1,16 +1,18 @@
 //! Routes, limits and the server itself.
 
+use aide::axum::ApiRouter;
+use aide::openapi::OpenApi;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::map_request;
-use axum::routing::{delete, get, post, put};
+use axum::routing::get;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::linger::linger;
 use crate::problem::Problem;
-use crate::{App, audit, auth0, downloads, exports, fields, plugins, problem, stream};
+use crate::{App, audit, auth0, downloads, exports, fields, openapi, plugins, problem, stream};
 
 const MAX_BODY_BYTES: usize = 1 << 20;
 
@@ -21,48 +23,10 @@ pub struct ServeError(#[from] std::io::Error);
 
 /// All routes.
 pub fn router(app: App) -> Router {
-    Router::new()
+    let (described, document) = described();
+    described
+        .merge(openapi::routes(&document))
         .route("/healthz", get(async || "ok\n"))
-        .route("/problems/{code}", get(problem::explain))
-        .route("/v1/exports", post(exports::create).get(exports::list))
-        .route("/v1/exports/{id}", get(exports::get))
-        .route("/v1/exports/{id}/manifest", get(exports::manifest))
-        .route("/v1/exports/{id}/cancel", post(exports::cancel))
-        .route(
-            "/v1/exports/{id}/hold",
-            put(exports::hold).delete(exports::release),
-        )
-        .route("/v1/exports/{id}/files", delete(exports::delete_files))
-        .route("/v1/exports/{id}/files/{name}", get(downloads::file))
-        .route("/v1/exports/{id}/files/{name}/links", post(downloads::sign))
-        .route("/v1/downloads/{id}/{name}", get(downloads::by_link))
-        .route("/v1/users/stream", get(stream::by_query).post(stream::by_body))
-        .route("/v1/audit", get(audit::list))
-        .route("/v1/fields", get(fields::fields))
-        .route(
-            "/v1/plugins",
-            get(plugins::list)
-                .post(plugins::upload)
-                // The handler itself bounds the body, once there is room for it.
-                .layer(DefaultBodyLimit::disable()),
-        )
-        .route("/v1/plugins/{name}", get(plugins::versions))
-        .route(
-            "/v1/plugins/{name}/{version}",
-            get(plugins::get).delete(plugins::delete),
-        )
-        .route("/v1/plugins/{name}/{version}/enable", post(plugins::enable))
-        .route("/v1/plugins/{name}/{version}/disable", post(plugins::disable))
-        .route("/v1/plugins/{name}/{version}/dry-run", post(plugins::dry_run))
-        .route("/v1/plugins/{name}/{version}/logs", get(plugins::logs))
-        .route("/v1/plugins/{name}/{version}/metrics", get(plugins::metrics))
-        .route(
-            "/v1/plugin-limits/{name}",
-            get(plugins::limits).put(plugins::set_limits),
-        )
-        .route("/api/v2/jobs/users-exports", post(auth0::create))
-        .route("/api/v2/jobs/{id}", get(auth0::get))
-        .route("/api/v2/jobs/{id}/errors", get(auth0::errors))
         .fallback(async || Problem::new("not-found", "there is no such resource"))
         .method_not_allowed_fallback(async || {
             Problem::new("method-not-allowed", "the resource has no such method")
@@ -70,6 +34,25 @@ pub fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(map_request(linger))
         .with_state(app)
+}
+
+/// The API's description (OpenAPI 3.1), as `GET /openapi.json` answers it.
+pub fn document() -> serde_json::Value {
+    serde_json::to_value(described().1).unwrap_or_default()
+}
+
+fn described() -> (Router<App>, OpenApi) {
+    openapi::begin();
+    let routes = ApiRouter::new()
+        .merge(exports::routes())
+        .merge(downloads::routes())
+        .merge(stream::routes())
+        .merge(fields::routes())
+        .merge(plugins::routes())
+        .merge(audit::routes())
+        .merge(auth0::routes())
+        .merge(problem::routes());
+    openapi::finish(routes)
 }
 
 /// Serves until `stop`; requests at hand are finished first.

@@ -3,37 +3,58 @@
 //! A stream is whole if it ends as HTTP says it does. To those who send `TE: trailers`, its trailers
 //! say so, too: `exeat-complete: true` and `exeat-rows`.
 
-use axum::Json;
-use axum::body::{Body, Bytes};
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{RawQuery, State};
+use aide::axum::ApiRouter;
+use aide::axum::routing::get_with;
+use aide::transform::TransformOperation;
+use axum::body::{Body as Bytestream, Bytes};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use exeat_encode::Compression;
-use exeat_engine::{ExportRequest, PluginRequest, StreamPiece};
+use exeat_engine::{ExportRequest, StreamPiece};
 use futures::{StreamExt as _, TryStreamExt as _};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use serde_json::Value;
 
 use crate::App;
 use crate::auth::{Granted, ReadUsers};
-use crate::exports::body_problem;
+use crate::exports::REQUEST_PROBLEMS;
+use crate::input::Body;
 use crate::negotiate;
+use crate::openapi::Describe as _;
 use crate::problem::Problem;
+use crate::users_query::UsersQuery;
 
 const COMPLETE: HeaderName = HeaderName::from_static("exeat-complete");
 const ROWS: HeaderName = HeaderName::from_static("exeat-rows");
 
-/// Streams users. Query: `filter=KEY=VALUE` or `filter=EXPRESSION` (any number), `fields=a,b`,
-/// `anonymize=true`, `after=USER_ID`, `transform=PLUGIN` (any number, in order).
+pub(crate) fn routes() -> ApiRouter<App> {
+    let summary = "Stream users as they are read";
+    ApiRouter::new().api_route(
+        "/v1/users/stream",
+        get_with(by_query, |op| {
+            described(op.named("streamUsers", "users", summary))
+        })
+        .post_with(by_body, |op| {
+            let summary = "Stream users, for whom a query is too short";
+            described(op.named("streamUsersByBody", "users", summary))
+        }),
+    )
+}
+
+fn described(op: TransformOperation<'_>) -> TransformOperation<'_> {
+    op.answers_bytes(200, "The users.", &["application/x-ndjson", "text/csv"])
+        .refuses(&REQUEST_PROBLEMS)
+        .refuses(&["not-acceptable", "too-many-streams"])
+}
+
+/// Streams users.
 pub(crate) async fn by_query(
     State(app): State<App>,
     granted: Granted<ReadUsers>,
     headers: HeaderMap,
-    RawQuery(query): RawQuery,
+    UsersQuery(request): UsersQuery,
 ) -> Result<Response, Problem> {
-    let request = parse(query.as_deref().unwrap_or_default())?;
     stream(&app, &granted, &headers, request).await
 }
 
@@ -42,9 +63,8 @@ pub(crate) async fn by_body(
     State(app): State<App>,
     granted: Granted<ReadUsers>,
     headers: HeaderMap,
-    body: Result<Json<ExportRequest>, JsonRejection>,
+    Body(request): Body<ExportRequest>,
 ) -> Result<Response, Problem> {
-    let Json(request) = body.map_err(body_problem)?;
     if request.compression != Compression::None {
         let detail = "a stream is compressed for whom its Accept-Encoding says so";
         return Err(Problem::new("conflict", detail).at("/compression"));
@@ -76,7 +96,7 @@ async fn stream(
         .into_pieces()
         .map(|piece| piece.map(frame))
         .map_err(axum::Error::new);
-    let mut response = Body::new(StreamBody::new(frames)).into_response();
+    let mut response = Bytestream::new(StreamBody::new(frames)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(
@@ -105,41 +125,4 @@ fn frame(piece: StreamPiece) -> Frame<Bytes> {
             Frame::trailers(trailers)
         }
     }
-}
-
-fn parse(query: &str) -> Result<ExportRequest, Problem> {
-    let pairs: Vec<(String, String)> =
-        serde_urlencoded::from_str(query).map_err(|error| wrong(error.to_string()))?;
-    let mut request = ExportRequest::default();
-    for (key, value) in pairs {
-        match key.as_str() {
-            "filter" => {
-                request
-                    .add_condition(&value)
-                    .map_err(|key| wrong(format!("the filter \"{key}\" is given twice")))?;
-            }
-            "fields" => request.fields = Some(value.split(',').map(|name| name.trim().to_owned()).collect()),
-            "anonymize" => {
-                request.anonymize = value
-                    .parse()
-                    .map_err(|_| wrong("anonymize is true or false".to_owned()))?;
-            }
-            "after" => request.after = Some(value),
-            "transform" => request.transforms.push(PluginRequest {
-                plugin: value,
-                digest: None,
-                config: Value::Object(serde_json::Map::new()),
-            }),
-            _ => {
-                return Err(wrong(format!(
-                    "there is no parameter \"{key}\"; there are filter, fields, anonymize, after and transform"
-                )));
-            }
-        }
-    }
-    Ok(request)
-}
-
-fn wrong(detail: String) -> Problem {
-    Problem::new("invalid-query", detail)
 }

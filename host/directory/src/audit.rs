@@ -1,5 +1,6 @@
 //! The audit trail: what left, what was refused, who asked.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::{AnyConnection, Row as _};
 
@@ -19,7 +20,7 @@ pub struct AuditRecord {
 }
 
 /// A fact that was recorded.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct AuditEntry {
     /// Number, ascending.
     pub audit_id: i64,

@@ -6,13 +6,14 @@ use std::mem;
 use std::str::FromStr;
 
 use flate2::write::GzEncoder;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zstd::stream::write::Encoder as ZstdEncoder;
 
 use crate::named::{UnknownName, by_name};
 
 /// How a file is compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// Not at all.

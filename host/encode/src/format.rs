@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use exeat_gate::{ColumnSpec, ShapedBatch};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::named::{UnknownName, by_name};
@@ -22,7 +23,7 @@ pub trait Encoder: Send {
 }
 
 /// How rows are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// Comma-separated values (RFC 4180).

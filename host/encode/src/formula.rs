@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::named::{UnknownName, by_name};
@@ -19,7 +20,7 @@ use crate::named::{UnknownName, by_name};
 ///
 /// The apostrophe stays in the data for every reader that is no spreadsheet. Who feeds the file
 /// to a program should ask for [`Off`](Self::Off), or for NDJSON.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FormulaPolicy {
     /// Every text as it is: exact, and for programs only.

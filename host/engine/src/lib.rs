@@ -11,6 +11,7 @@
 mod engine;
 mod error;
 mod finish;
+mod json_object;
 mod keep;
 mod lease;
 pub mod links;
@@ -31,6 +32,7 @@ mod worker_id;
 
 pub use engine::Engine;
 pub use error::{EngineError, ExportFailure, RequestError};
+pub use json_object::JsonObject;
 pub use keep::Swept;
 pub use progress::{ProgressReport, ProgressWatch};
 pub use registry::{OwnPlugin, PluginMetrics, PluginSummary, Reason};

@@ -10,6 +10,7 @@ use exeat_directory::links::LinkKey;
 use exeat_directory::tokens::{Bearer, Scope};
 use exeat_directory::{Directory, now_us};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use thiserror::Error;
@@ -27,7 +28,7 @@ pub const MAX_LINK_LIFETIME: Duration = Duration::from_secs(3_600);
 const PURPOSE: &[u8] = b"exeat download link 1";
 
 /// A signed link, as its query has it. Export and file stand in its path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignedLink {
     /// The token in whose name it was made.

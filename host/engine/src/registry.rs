@@ -10,6 +10,7 @@ use exeat_sandbox::{
 };
 use exeat_shipped::ShippedPlugin;
 use exeat_vault::ComponentStore;
+use schemars::JsonSchema;
 use semver::Version;
 use serde::Serialize;
 
@@ -65,7 +66,7 @@ struct Loaded {
 }
 
 /// A plugin, as lists show it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct PluginSummary {
     /// Name, with its namespace.
     pub name: String,
@@ -85,7 +86,7 @@ pub struct PluginSummary {
 }
 
 /// What is known of a plugin of a tenant's own.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct OwnPlugin {
     /// `admitting`, `refused`, `admitted`, `disabled` or `quarantined`.
     pub state: &'static str,
@@ -109,7 +110,7 @@ pub struct OwnPlugin {
 }
 
 /// Why a plugin cannot be used.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Reason {
     /// A stable code.
     pub code: String,
@@ -440,7 +441,7 @@ pub(crate) fn check_kind(
 }
 
 /// What a plugin cost and did, with what follows from the counts.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct PluginMetrics {
     /// The counts.
     #[serde(flatten)]

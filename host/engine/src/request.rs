@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use exeat_directory::filter::Filter;
 use exeat_directory::jobs::Priority;
 use exeat_encode::{Compression, Format, FormulaPolicy};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use crate::json_object::JsonObject;
+
 /// A request for an export, before anyone has checked it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExportRequest {
     /// `csv` or `ndjson` (default). An adapter has a format of its own.
@@ -23,12 +26,14 @@ pub struct ExportRequest {
         skip_serializing_if = "Map::is_empty",
         deserialize_with = "conditions_or_expression"
     )]
+    #[schemars(schema_with = "conditions_or_expression_schema")]
     pub filter: Map<String, Value>,
     /// Only users whose ids come after this one, to go on where a stream broke off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// So many users at most, in the order of their ids.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub limit: Option<u64>,
     /// The fields, in order. Left out: the everyday ones.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,10 +41,15 @@ pub struct ExportRequest {
     /// Whether e-mails and names become `[redacted]`.
     pub anonymize: bool,
     /// Plugins that change the rows, in order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "JsonObject::list")]
+    #[schemars(with = "Vec<PluginRequest>")]
     pub transforms: Vec<PluginRequest>,
     /// The plugin that renders the rows for a destination.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "JsonObject::optional"
+    )]
+    #[schemars(with = "Option<PluginRequest>")]
     pub adapter: Option<PluginRequest>,
     /// `none` (default), `gzip` or `zstd`.
     pub compression: Compression,
@@ -94,8 +104,15 @@ fn conditions_or_expression<'de, D: Deserializer<'de>>(
     }
 }
 
+fn conditions_or_expression_schema(_generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": ["object", "string"],
+        "additionalProperties": {"type": ["string", "boolean", "number"]},
+    })
+}
+
 /// Which of a tenant's exports go first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum RequestPriority {
@@ -116,7 +133,7 @@ impl From<RequestPriority> for Priority {
 }
 
 /// A plugin and its configuration.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PluginRequest {
     /// Name, and version if it is not to be the latest: `field-map`, `exeat/field-map`, `shout`,
@@ -127,6 +144,7 @@ pub struct PluginRequest {
     pub digest: Option<String>,
     /// Its configuration: a JSON object.
     #[serde(default = "empty_object")]
+    #[schemars(with = "Map<String, Value>")]
     pub config: Value,
 }
 
@@ -135,7 +153,7 @@ fn empty_object() -> Value {
 }
 
 /// What happens when a plugin rejects a row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnReject {
     /// The export fails and names the row.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use arrow_array::{Array as _, RecordBatch, StringArray};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::schema::{ColumnSpec, Schema, arrow_schema};
@@ -117,7 +118,7 @@ pub(crate) fn record_batch(
 }
 
 /// Why the rows may leave: the policy, the rules applied, what was held back.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Evidence {
     /// Version of the policy.
     pub policy_version: String,
@@ -128,7 +129,7 @@ pub struct Evidence {
 }
 
 /// Counts of what the gate held back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Suppressed {
     /// Columns that a source handed over and nobody may have, each counted once a batch.
     pub columns: u64,

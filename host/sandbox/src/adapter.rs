@@ -59,7 +59,7 @@ impl std::fmt::Debug for SideLine {
 }
 
 /// Something that the destination cannot hold, counted.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Loss {
     /// The field.
     pub field: String,

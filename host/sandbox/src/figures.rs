@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plugin::Plugin;
@@ -16,7 +17,7 @@ const MAX_CODES: usize = 64;
 const OTHER_CODES: &str = "(other)";
 
 /// What a plugin cost and did, in one job or in all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Figures {
     /// Instances that were made.
@@ -128,7 +129,7 @@ fn count(codes: &mut BTreeMap<String, u64>, code: &str, times: u64) {
 
 /// How long things took, in buckets that each are 19 % wider than the one before, so that times of
 /// many jobs can be added and still tell their percentiles.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Times(BTreeMap<u16, u64>);
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use exeat_gate::Evidence;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Everything that one needs to know to trust an export, or to make it again.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ExportManifest {
     /// Version of this form.
     pub manifest_version: u32,
@@ -41,13 +42,14 @@ pub struct ExportManifest {
     pub rows: RowCounts,
     /// What the destination cannot hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub losses: Vec<Loss>,
     /// The files.
     pub files: Vec<FileEntry>,
 }
 
 /// A plugin that worked on an export.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct PluginEntry {
     /// Name, with its namespace.
     pub name: String,
@@ -62,7 +64,7 @@ pub struct PluginEntry {
 }
 
 /// What became of the rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RowCounts {
     /// Rows of the snapshot.
     pub read: u64,
@@ -82,7 +84,7 @@ impl RowCounts {
 }
 
 /// Something that a destination cannot hold, counted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Loss {
     /// The field.
     pub field: String,
@@ -93,7 +95,7 @@ pub struct Loss {
 }
 
 /// One file of an export, as it lies there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileEntry {
     /// Name, unique in the export.
     pub name: String,

@@ -1,15 +1,16 @@
 //! Jobs as Auth0 shows them.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::NoContent;
 use exeat_directory::jobs::{Job, JobState};
 use exeat_directory::tokens::Scope;
 use exeat_directory::{Tenant, format_timestamp};
 use exeat_engine::ExportRequest;
 use exeat_engine::links::LinkTerms;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::error::Auth0Error;
 use super::request::{ExportField, ExportFormat, UsersExport};
@@ -17,7 +18,8 @@ use super::{KEPT_CONNECTION, KEPT_REQUEST};
 use crate::App;
 use crate::auth::{Granted, ReadUsers};
 use crate::downloads::File;
-use crate::exports::{ProgressView, body_problem};
+use crate::exports::ProgressView;
+use crate::input::{At, Body};
 use crate::problem::Problem;
 
 /// Our ids of exports and Auth0's of jobs differ in what they begin with.
@@ -26,7 +28,7 @@ const PREFIX: &str = "job_";
 const KIND: &str = "users_export";
 
 /// A job, as answers show it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct JobView {
     status: &'static str,
     #[serde(rename = "type")]
@@ -55,7 +57,7 @@ pub(crate) struct JobView {
 }
 
 /// Of imports, for which these were made; of an export, all rows were read and none changed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Summary {
     failed: u64,
     updated: u64,
@@ -100,14 +102,20 @@ impl JobView {
     }
 }
 
+/// A job, by its id.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct JobId {
+    id: String,
+}
+
 /// `POST /api/v2/jobs/users-exports`.
 pub(crate) async fn create(
     State(app): State<App>,
     granted: Result<Granted<ReadUsers>, Problem>,
-    body: Result<Json<UsersExport>, JsonRejection>,
+    body: Result<Body<UsersExport>, Problem>,
 ) -> Result<Json<JobView>, Auth0Error> {
     let granted = granted?;
-    let Json(asked) = body.map_err(body_problem)?;
+    let Body(asked) = body?;
     let connection = match &asked.connection_id {
         None => None,
         Some(id) => {
@@ -137,7 +145,7 @@ pub(crate) async fn create(
 pub(crate) async fn get(
     State(app): State<App>,
     granted: Result<Granted<ReadUsers>, Problem>,
-    Path(id): Path<String>,
+    At(JobId { id }): At<JobId>,
     headers: HeaderMap,
 ) -> Result<Json<JobView>, Auth0Error> {
     let granted = granted?;
@@ -164,11 +172,11 @@ pub(crate) async fn get(
 pub(crate) async fn errors(
     State(app): State<App>,
     granted: Result<Granted<ReadUsers>, Problem>,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Auth0Error> {
+    At(JobId { id }): At<JobId>,
+) -> Result<NoContent, Auth0Error> {
     let granted = granted?;
     find(&app, granted.tenant(), &id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 async fn find(app: &App, tenant: &Tenant, id: &str) -> Result<(Job, JobView), Auth0Error> {

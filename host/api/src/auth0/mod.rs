@@ -9,7 +9,35 @@ mod error;
 mod job;
 mod request;
 
-pub(crate) use job::{create, errors, get};
+use aide::axum::ApiRouter;
+use aide::axum::routing::{get_with, post_with};
+
+use crate::App;
+use crate::openapi::Describe as _;
+
+pub(crate) fn routes() -> ApiRouter<App> {
+    ApiRouter::new()
+        .api_route(
+            "/api/v2/jobs/users-exports",
+            post_with(job::create, |op| {
+                op.named("createUsersExport", "auth0", "Request an export of users")
+            }),
+        )
+        .api_route(
+            "/api/v2/jobs/{id}",
+            get_with(job::get, |op| {
+                let summary = "Watch an export; a completed one has a fresh link to its file";
+                op.named("getJob", "auth0", summary)
+            }),
+        )
+        .api_route(
+            "/api/v2/jobs/{id}/errors",
+            get_with(job::errors, |op| {
+                let summary = "List the errors of single users, of which exports have none";
+                op.named("getJobErrors", "auth0", summary)
+            }),
+        )
+}
 
 /// Under which key the request as it came is kept with the export.
 const KEPT_REQUEST: &str = "auth0";

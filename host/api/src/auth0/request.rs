@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use exeat_encode::{Compression, Format, FormulaPolicy};
-use exeat_engine::{ExportRequest, PluginRequest};
-use serde::{Deserialize, Serialize};
+use exeat_engine::{ExportRequest, JsonObject, PluginRequest};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::error::Auth0Error;
@@ -78,7 +79,7 @@ enum Origin {
 }
 
 /// The body of `POST /api/v2/jobs/users-exports`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UsersExport {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,13 +87,24 @@ pub(crate) struct UsersExport {
     #[serde(default)]
     pub(super) format: ExportFormat,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub(super) limit: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "optional_list"
+    )]
+    #[schemars(with = "Option<Vec<ExportField>>")]
     pub(super) fields: Option<Vec<ExportField>>,
 }
 
+fn optional_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<ExportField>>, D::Error> {
+    let fields = Option::<Vec<JsonObject<ExportField>>>::deserialize(deserializer)?;
+    Ok(fields.map(|fields| fields.into_iter().map(|JsonObject(field)| field).collect()))
+}
+
 /// `json` is NDJSON in truth.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ExportFormat {
     #[default]
@@ -100,7 +112,7 @@ pub(crate) enum ExportFormat {
     Csv,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExportField {
     name: String,

@@ -18,6 +18,8 @@ mod queue;
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use ulid::Ulid;
@@ -29,7 +31,8 @@ pub use keep::{Kept, Removal};
 pub use queue::{Heartbeat, QueueLimits, Queued, Return};
 
 /// In which state a job is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum JobState {
     Queued,

@@ -71,6 +71,11 @@ Examples:
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Print the description of the HTTP API (OpenAPI 3.1)
+    #[command(after_help = "\
+Examples:
+  exeat openapi > openapi.json")]
+    Openapi,
     /// List the fields that can leave, and those that never do
     Fields {
         /// Print JSON

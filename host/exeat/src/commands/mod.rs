@@ -52,6 +52,12 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
             std::io::stdout().write_all(&script)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Openapi => {
+            let mut document = serde_json::to_vec_pretty(&exeat_api::document())?;
+            document.push(b'\n');
+            std::io::stdout().write_all(&document)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Fields { json } => fields::run(json),
     }
 }
