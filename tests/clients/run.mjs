@@ -36,7 +36,7 @@ const domain = `localhost:${front.address().port}`;
 const env = { ...process.env, EXEAT_DATA: path.join(folder, "data"), XDG_CACHE_HOME: path.join(folder, "cache") };
 const run = (...args) => execFileSync(exeat, args, { env, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
 run("users", "generate", "--tenant", "acme", "--count", "300", "--seed", "7");
-const token = run("token", "create", "--tenant", "acme", "--name", "clients", "--scope", "read:users").trim();
+const token = run("token", "create", "--tenant", "acme", "--name", "clients", "--scope", "read:users", "--scope", "export:sensitive").trim();
 // A command for this does not exist: whoever migrates has the id from Auth0.
 const ask = `import sqlite3, sys
 print(sqlite3.connect(sys.argv[1]).execute("SELECT public_id FROM connections ORDER BY connection_id").fetchone()[0])`;

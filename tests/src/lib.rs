@@ -5,11 +5,13 @@ pub mod fleet;
 pub mod hostile;
 mod house;
 pub mod mutate;
+mod receiver;
 mod secrets;
 mod server;
 pub mod stage;
 
 pub use house::{House, Ran};
+pub use receiver::{Received, Receiver};
 pub use secrets::{Needles, persons, secrets};
 pub use server::{Answer, Server};
 

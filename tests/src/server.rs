@@ -180,6 +180,22 @@ impl Server {
         )
     }
 
+    /// `POST` of a JSON text with further headers.
+    ///
+    /// # Panics
+    /// There is no answer.
+    pub fn post_with(&self, path: &str, token: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = self
+            .agent
+            .post(format!("{}{path}", self.url))
+            .header("Content-Type", "application/json")
+            .header("Authorization", format!("Bearer {token}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request.send(body).expect("an answer"))
+    }
+
     /// `POST` of bytes that are no JSON.
     ///
     /// # Panics

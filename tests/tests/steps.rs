@@ -11,7 +11,10 @@ use exeat_directory::Tenant;
 use exeat_directory::generate;
 use exeat_directory::jobs::{Job, JobState};
 use exeat_engine::worker::{self, Stop};
-use exeat_engine::{Engine, EngineSettings, ExportFailure, ExportRequest, JobSettings, Step, StepObserver};
+use exeat_engine::{
+    Engine, EngineSettings, ExportFailure, ExportRequest, FieldRights, JobSettings, Requester, Step,
+    StepObserver,
+};
 use exeat_test_servers::postgres::PostgresCluster;
 use exeat_test_servers::s3::S3Server;
 use exeat_vault::{RowCounts, StoreUrl};
@@ -134,9 +137,15 @@ async fn tenant(engine: &Engine) -> Tenant {
 }
 
 async fn queue(engine: &Engine) -> Job {
-    let (tenant, request) = (tenant(engine).await, ExportRequest::default());
-    let spec = engine.check(&tenant, ACTOR, &request).await.unwrap();
-    engine.queue(&tenant, ACTOR, &request, &spec).await.unwrap()
+    let request = ExportRequest::default();
+    let requester = Requester {
+        tenant: tenant(engine).await,
+        actor: ACTOR.to_owned(),
+        rights: FieldRights::Ordinary,
+    };
+    let spec = engine.check(&requester, &request).await.unwrap();
+    let queuing = engine.queue(&requester, &request, &spec, None).await;
+    queuing.unwrap().job
 }
 
 /// Works until the job has ended.

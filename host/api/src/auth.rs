@@ -8,8 +8,9 @@ use aide::openapi::Operation;
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use exeat_directory::Tenant;
-use exeat_directory::tokens::{Bearer, Scope};
+use exeat_directory::tokens::{Bearer, Credential, Scope};
+use exeat_directory::{Directory, Tenant, now_us};
+use exeat_engine::{FieldRights, Requester};
 
 use crate::App;
 use crate::openapi::{TOKEN, may_refuse};
@@ -63,6 +64,37 @@ impl<S> Granted<S> {
     pub(crate) fn actor(&self) -> String {
         self.bearer.actor()
     }
+
+    /// Whether they may have sensitive fields.
+    pub(crate) fn may_have_sensitive(&self) -> bool {
+        self.bearer.scopes.contains(&Scope::ExportSensitive)
+    }
+
+    /// Who asks for users, and what they may have.
+    pub(crate) fn requester(&self) -> Requester {
+        Requester {
+            tenant: self.tenant().clone(),
+            actor: self.actor(),
+            rights: if self.may_have_sensitive() {
+                FieldRights::Sensitive
+            } else {
+                FieldRights::Ordinary
+            },
+        }
+    }
+}
+
+impl<S: Needs> Granted<S> {
+    /// Whether they would still be let in, for what takes longer than a request.
+    pub(crate) async fn still_holds(&self, directory: &Directory) -> bool {
+        match &self.bearer.credential {
+            Credential::Token { token_id, .. } => {
+                let bearer = directory.bearer_of(token_id).await.ok().flatten();
+                bearer.is_some_and(|bearer| S::SCOPE.is_none_or(|scope| bearer.scopes.contains(&scope)))
+            }
+            Credential::Signed { expires, .. } => now_us() / 1_000_000 < *expires,
+        }
+    }
 }
 
 impl<S: Needs> FromRequestParts<App> for Granted<S> {
@@ -81,12 +113,13 @@ impl<S: Needs> FromRequestParts<App> for Granted<S> {
             return Err(Problem::new("unauthorized", "the request has no bearer token")
                 .hint("send the header: Authorization: Bearer exeat_…"));
         };
-        let Some(bearer) = app.engine.directory().authenticate(token).await? else {
+        let Some(bearer) = app.authenticate(token).await? else {
             return Err(Problem::new(
                 "unauthorized",
                 "the token is unknown, expired or revoked",
             ));
         };
+        app.rate_limit.count(&bearer.id())?;
         match S::SCOPE {
             Some(scope) if !bearer.scopes.contains(&scope) => Err(Problem::new(
                 "missing-scope",
@@ -104,7 +137,7 @@ impl<S: Needs> OperationInput for Granted<S> {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
         let scopes = S::SCOPE.iter().map(|scope| scope.name().to_owned());
         operation.security = vec![[(TOKEN.to_owned(), scopes.collect())].into_iter().collect()];
-        may_refuse(ctx, operation, &["unauthorized"]);
+        may_refuse(ctx, operation, &["unauthorized", "rate-limited"]);
         if S::SCOPE.is_some() {
             may_refuse(ctx, operation, &["missing-scope"]);
         }

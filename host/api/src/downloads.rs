@@ -160,12 +160,12 @@ fn link_problem(refusal: LinkRefusal) -> Problem {
 /// Records that a link was refused, where it names a token: only its tenant has a trail for it.
 async fn refuse(app: &App, link: &SignedLink, id: &str, refusal: LinkRefusal) -> Result<(), Problem> {
     let directory = app.engine.directory();
-    let Some((tenant, name)) = directory.holder_of(&link.token).await? else {
+    let Some((tenant, holder)) = link.holder(directory).await? else {
         return Ok(());
     };
     let job = directory.job(&tenant, id).await?;
     let record = AuditRecord {
-        actor: format!("link of token:{name}"),
+        actor: format!("link of {holder}"),
         action: DOWNLOAD_REFUSED,
         // What a stranger wrote is not kept.
         job_id: job.map(|job| job.job_id),

@@ -5,27 +5,32 @@ use aide::axum::routing::{get_with, post_with, put_with};
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, NoContent, Response};
 use exeat_directory::jobs::{Job, JobState, JobsPage, Progress};
 use exeat_directory::{Tenant, format_timestamp, now_us};
 use exeat_engine::{ExportRequest, ProgressReport};
-use exeat_vault::{ExportManifest, FileEntry, RowCounts};
+use exeat_vault::{ExportManifest, FileEntry, Loss, RowCounts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::auth::{CreateExports, Granted, ManageExports, ReadExports};
-use crate::input::{At, Body, Params};
+use crate::input::{At, Body, IdempotencyKey, Params};
 use crate::openapi::Describe as _;
 use crate::output::{Made, With};
 use crate::page::PageSize;
 use crate::problem::Problem;
 use crate::{App, page};
 
+const DRY_RUN: PageSize = PageSize {
+    usual: 10,
+    most: 1_000,
+};
+
 const PAGE: PageSize = PageSize { usual: 50, most: 200 };
 
 /// What is refused of a request for users, before anything is read.
-pub(crate) const REQUEST_PROBLEMS: [&str; 18] = [
+pub(crate) const REQUEST_PROBLEMS: [&str; 19] = [
     "busy",
     "conflict",
     "invalid-config",
@@ -33,6 +38,7 @@ pub(crate) const REQUEST_PROBLEMS: [&str; 18] = [
     "invalid-filter",
     "invalid-limit",
     "missing-field",
+    "missing-scope",
     "never-exported",
     "plugin-failed",
     "plugin-not-usable",
@@ -62,7 +68,23 @@ pub(crate) fn routes() -> ApiRouter<App> {
         )
         .api_route(
             "/v1/exports/{id}",
-            get_with(get, |op| op.named("getExport", "exports", "Watch an export")),
+            get_with(get, |op| op.named("getExport", "exports", "Look at an export")).delete_with(
+                delete,
+                |op| {
+                    let summary = "Delete an export that has ended, and its files; the audit trail stays";
+                    op.named("deleteExport", "exports", summary)
+                        .refuses(&["not-ended", "held"])
+                },
+            ),
+        )
+        .api_route(
+            "/v1/exports/dry-run",
+            post_with(dry_run, |op| {
+                let summary = "Run the whole chain on a few users; nothing is kept";
+                op.named("dryRunExport", "exports", summary)
+                    .refuses(&REQUEST_PROBLEMS)
+                    .refuses(&["too-many-streams", "too-large-preview"])
+            }),
         )
         .api_route(
             "/v1/exports/{id}/manifest",
@@ -176,7 +198,7 @@ struct ManifestPart {
 }
 
 impl ExportView {
-    fn of(job: &Job) -> Self {
+    pub(crate) fn of(job: &Job) -> Self {
         let manifest: Option<ManifestPart> = job
             .manifest
             .as_deref()
@@ -252,25 +274,91 @@ fn files(job: &Job, entries: Vec<FileEntry>) -> Vec<FileView> {
 /// An export, by its id.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct ExportId {
-    id: String,
+    pub(crate) id: String,
 }
 
 /// `POST /v1/exports`: checks the request to the end, then queues it.
 pub(crate) async fn create(
     State(app): State<App>,
     granted: Granted<CreateExports>,
+    key: IdempotencyKey,
     Body(request): Body<ExportRequest>,
 ) -> Result<Made<202, ExportView>, Problem> {
-    let actor = granted.actor();
-    let spec = app.engine.check(granted.tenant(), &actor, &request).await?;
-    let job = app
-        .engine
-        .queue(granted.tenant(), &actor, &request, &spec)
-        .await?;
+    request_export(&app, &granted, request, key).await
+}
+
+/// Checks a request to the end, then queues it, or finds the export that it made before.
+pub(crate) async fn request_export(
+    app: &App,
+    granted: &Granted<CreateExports>,
+    request: ExportRequest,
+    IdempotencyKey(key): IdempotencyKey,
+) -> Result<Made<202, ExportView>, Problem> {
+    let requester = granted.requester();
+    let spec = app.engine.check(&requester, &request).await?;
+    let queuing = app.engine.queue(&requester, &request, &spec, key).await?;
     Ok(Made {
-        location: format!("/v1/exports/{}", job.job_id),
-        body: ExportView::of(&job),
+        location: format!("/v1/exports/{}", queuing.job.job_id),
+        body: ExportView::of(&queuing.job),
+        repeated: queuing.repeated,
     })
+}
+
+/// Query of a dry run.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DryRunQuery {
+    /// Users that are tried: 10 if left out, 1,000 at most.
+    #[schemars(range(min = 1, max = DRY_RUN.most))]
+    rows: Option<u32>,
+}
+
+/// What an export of a few users would be.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DryRunExport {
+    files: Vec<DryRunFile>,
+    rows: RowCounts,
+    /// What the destination cannot hold.
+    losses: Vec<Loss>,
+}
+
+/// A file of a dry run.
+#[derive(Debug, Serialize, JsonSchema)]
+struct DryRunFile {
+    name: String,
+    media_type: String,
+    text: String,
+}
+
+/// `POST /v1/exports/dry-run?rows=`: the whole chain on a few users, without a job.
+pub(crate) async fn dry_run(
+    State(app): State<App>,
+    granted: Granted<CreateExports>,
+    Params(query): Params<DryRunQuery>,
+    Body(request): Body<ExportRequest>,
+) -> Result<Json<DryRunExport>, Problem> {
+    let rows = u64::from(DRY_RUN.of(query.rows)?);
+    let preview = app.engine.preview(&granted.requester(), &request, rows).await?;
+    let files = preview.files.into_iter().map(|file| DryRunFile {
+        name: file.name,
+        media_type: file.media_type,
+        text: String::from_utf8_lossy(&file.bytes).into_owned(),
+    });
+    Ok(Json(DryRunExport {
+        files: files.collect(),
+        rows: preview.rows,
+        losses: preview.losses,
+    }))
+}
+
+/// `DELETE /v1/exports/{id}`: nobody is shown it any more; the audit trail stays.
+pub(crate) async fn delete(
+    State(app): State<App>,
+    granted: Granted<ManageExports>,
+    At(ExportId { id }): At<ExportId>,
+) -> Result<NoContent, Problem> {
+    app.engine.delete(granted.tenant(), &granted.actor(), &id).await?;
+    Ok(NoContent)
 }
 
 /// Query of the list.
@@ -328,7 +416,7 @@ pub(crate) async fn get(
     Ok(Json(ExportView::of(&job)))
 }
 
-async fn find(app: &App, tenant: &Tenant, id: &str) -> Result<Job, Problem> {
+pub(crate) async fn find(app: &App, tenant: &Tenant, id: &str) -> Result<Job, Problem> {
     let job = app.engine.directory().job(tenant, id).await?;
     job.ok_or_else(|| Problem::new("not-found", "there is no such export"))
 }

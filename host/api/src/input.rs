@@ -90,3 +90,46 @@ impl<T: JsonSchema> OperationInput for At<T> {
         may_refuse(ctx, operation, &["not-found"]);
     }
 }
+
+/// What makes a request that is repeated the same request, as its caller names it
+/// (`Idempotency-Key`).
+pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
+
+/// The header, as it is described.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "described, and read by hand")]
+struct IdempotencyHeader {
+    /// The same request under the same key makes one export, for a day: whoever heard no answer can
+    /// ask again.
+    #[schemars(
+        rename = "idempotency-key",
+        length(min = 1, max = 255),
+        regex(pattern = "^[!-~]+$")
+    )]
+    idempotency_key: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let Some(key) = parts.headers.get("idempotency-key") else {
+            return Ok(Self(None));
+        };
+        let plain = key.as_bytes().iter().all(u8::is_ascii_graphic) && (1..=255).contains(&key.len());
+        match key.to_str() {
+            Ok(key) if plain => Ok(Self(Some(key.to_owned()))),
+            _ => {
+                let detail = "an Idempotency-Key has 1 to 255 visible characters of ASCII";
+                Err(Problem::new("invalid-query", detail))
+            }
+        }
+    }
+}
+
+impl OperationInput for IdempotencyKey {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        add_parameters::<IdempotencyHeader>(ctx, operation, ParamLocation::Header);
+        may_refuse(ctx, operation, &["invalid-query", "idempotency-key-used"]);
+    }
+}

@@ -1,23 +1,6 @@
 //! The HTTP door: native API, the part of Auth0's that exports users, and problem details.
 //!
-//! | operation | scope |
-//! |---|---|
-//! | `POST /v1/exports`, 202 and `Location` | `create:exports` |
-//! | `GET /v1/exports`, `GET /v1/exports/{id}` | `read:exports` |
-//! | `GET /v1/exports/{id}/manifest`, `GET /v1/exports/{id}/files/{name}` | `read:exports` |
-//! | `POST /v1/exports/{id}/files/{name}/links` | `read:exports` |
-//! | `GET /v1/downloads/{id}/{name}?…` | whoever has the link, for as long as its token has `read:exports` |
-//! | `POST /v1/exports/{id}/cancel` | `create:exports` |
-//! | `DELETE /v1/exports/{id}/files`, `PUT` and `DELETE /v1/exports/{id}/hold` | `manage:exports` |
-//! | `GET` and `POST /v1/users/stream` | `read:users` |
-//! | `GET /v1/audit` | `read:audit` |
-//! | `GET /v1/fields`, `GET /v1/plugins` | any token |
-//! | `POST /v1/plugins?name=&version=`, 201 or 202 and `Location` | `manage:plugins` |
-//! | `DELETE /v1/plugins/{name}/{version}`, `POST …/enable`, `…/disable`, `…/dry-run` | `manage:plugins` |
-//! | `GET /v1/plugins/{name}`, `…/{version}`, `…/logs`, `…/metrics`, `GET /v1/plugin-limits/{name}` | `read:plugins` |
-//! | `PUT /v1/plugin-limits/{name}` | `manage:plugins` |
-//! | `POST /api/v2/jobs/users-exports`, `GET /api/v2/jobs/{id}`, `…/errors`, as Auth0 has them | `read:users` |
-//! | `GET /healthz`, `GET /problems/{code}` | nobody |
+//! What there is, `openapi.json` says; it is made of the [routes](router) themselves.
 //!
 //! A handler gets its authorization as an argument: `auth::Granted` is made only of a valid
 //! token with the scope that its type names.
@@ -26,24 +9,43 @@ mod audit;
 mod auth;
 mod auth0;
 mod downloads;
+mod events;
 mod exports;
 mod fields;
 mod input;
 mod linger;
+mod names;
 mod negotiate;
+mod oidc;
 mod openapi;
 mod output;
 mod page;
 mod plugins;
+mod presets;
 mod problem;
+mod rate;
+mod request_id;
 mod server;
 mod stream;
+mod users;
 mod users_query;
+mod webhooks;
 
-pub use server::{ServeError, document, router, serve};
+pub use oidc::{OidcError, OidcSettings};
+pub use server::{document, router, serve};
+
+use std::num::NonZeroU32;
 
 use axum::http::{HeaderMap, header};
+use exeat_directory::DirectoryError;
+use exeat_directory::tokens::{Bearer, is_token};
 use exeat_engine::Engine;
+
+use oidc::Oidc;
+use rate::RateLimit;
+
+/// Requests of one token in a second, where the operator does not say.
+pub const DEFAULT_RATE: NonZeroU32 = NonZeroU32::new(200).expect("it is not zero");
 
 /// What every handler can reach.
 #[derive(Clone, Debug)]
@@ -51,6 +53,8 @@ pub struct App {
     engine: Engine,
     /// Where the server is reached from outside, without a slash at its end.
     public_url: Option<String>,
+    rate_limit: RateLimit,
+    oidc: Option<Oidc>,
 }
 
 impl App {
@@ -59,6 +63,8 @@ impl App {
         Self {
             engine,
             public_url: None,
+            rate_limit: RateLimit::per_second(DEFAULT_RATE),
+            oidc: None,
         }
     }
 
@@ -68,6 +74,35 @@ impl App {
         Self {
             public_url: url.map(|url| url.trim_end_matches('/').to_owned()),
             ..self
+        }
+    }
+
+    /// The same door, where a token is used for so many requests a second, and twice as many at once.
+    #[must_use]
+    pub fn limited_to(self, requests_per_second: NonZeroU32) -> Self {
+        Self {
+            rate_limit: RateLimit::per_second(requests_per_second),
+            ..self
+        }
+    }
+
+    /// The same door, open to those who hold a token of this issuer, too.
+    ///
+    /// # Errors
+    /// The issuer cannot be one.
+    pub fn trusting(self, issuer: OidcSettings) -> Result<Self, OidcError> {
+        Ok(Self {
+            oidc: Some(Oidc::new(issuer)?),
+            ..self
+        })
+    }
+
+    /// Who holds a token, of ours or of the issuer's.
+    async fn authenticate(&self, token: &str) -> Result<Option<Bearer>, DirectoryError> {
+        let directory = self.engine.directory();
+        match &self.oidc {
+            Some(oidc) if !is_token(token) => oidc.authenticate(token, directory).await,
+            _ => directory.authenticate(token).await,
         }
     }
 

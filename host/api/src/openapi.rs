@@ -26,7 +26,7 @@ use crate::problem::{Problem, known};
 /// Name of the way in which callers say who they are.
 pub(crate) const TOKEN: &str = "token";
 
-const TAGS: [(&str, &str); 6] = [
+const TAGS: [(&str, &str); 8] = [
     ("exports", "Request an export, watch it, fetch its files."),
     ("users", "Users as they are read: a stream, a list, a count."),
     ("fields", "What can leave, and what never does."),
@@ -34,6 +34,8 @@ const TAGS: [(&str, &str); 6] = [
         "plugins",
         "Upload plugins, watch their admission, try them, see what they log and cost.",
     ),
+    ("webhooks", "Tell an address of the end of exports."),
+    ("problems", "What the codes of problems mean."),
     ("audit", "What left, what was refused, and who asked."),
     ("auth0", "The users-exports API of Auth0, for its clients."),
 ];

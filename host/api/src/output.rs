@@ -15,6 +15,8 @@ use crate::openapi;
 pub(crate) struct Made<const STATUS: u16, T> {
     pub(crate) location: String,
     pub(crate) body: T,
+    /// Whether it was made before, by the same request.
+    pub(crate) repeated: bool,
 }
 
 impl<const STATUS: u16, T: Serialize> IntoResponse for Made<STATUS, T> {
@@ -22,6 +24,10 @@ impl<const STATUS: u16, T: Serialize> IntoResponse for Made<STATUS, T> {
         let mut response = With::<STATUS, T>(self.body).into_response();
         if let Ok(location) = HeaderValue::try_from(self.location) {
             response.headers_mut().insert(header::LOCATION, location);
+        }
+        if self.repeated {
+            let repeated = HeaderValue::from_static("true");
+            response.headers_mut().insert("idempotent-replayed", repeated);
         }
         response
     }

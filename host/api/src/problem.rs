@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use codes::{Code, known};
 
-use crate::App;
 use crate::input::At;
-use crate::openapi::may_refuse;
+use crate::openapi::{Describe as _, may_refuse};
+use crate::{App, request_id};
 
 /// An answer that says no (RFC 9457).
 #[derive(Debug, Serialize, JsonSchema)]
@@ -46,6 +46,9 @@ pub(crate) struct Problem {
     pointer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     offset: Option<usize>,
+    /// The request, as the log and `X-Request-Id` name it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
     /// Beside the body.
     #[serde(skip)]
     header: Option<(HeaderName, String)>,
@@ -69,6 +72,7 @@ impl Problem {
             reason: None,
             pointer: None,
             offset: None,
+            request_id: request_id::current(),
             header: None,
         }
     }
@@ -98,7 +102,7 @@ impl Problem {
         &self.detail
     }
 
-    fn internal(error: &dyn std::error::Error) -> Self {
+    pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
         let mut chain = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
@@ -218,7 +222,7 @@ pub(crate) fn routes() -> ApiRouter<App> {
     let summary = "Read what a problem's code means, and what to do";
     ApiRouter::new().api_route(
         "/problems/{code}",
-        get_with(explain, |op| op.id("explainProblem").summary(summary)),
+        get_with(explain, |op| op.named("explainProblem", "problems", summary)),
     )
 }
 

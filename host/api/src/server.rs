@@ -1,25 +1,45 @@
 //! Routes, limits and the server itself.
 
+use std::time::Duration;
+
 use aide::axum::ApiRouter;
 use aide::openapi::OpenApi;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::map_request;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn, map_request};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use thiserror::Error;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::linger::linger;
 use crate::problem::Problem;
-use crate::{App, audit, auth0, downloads, exports, fields, openapi, plugins, problem, stream};
+use crate::{
+    App, audit, auth0, downloads, events, exports, fields, openapi, plugins, presets, problem, request_id,
+    stream, users, webhooks,
+};
 
 const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// The server cannot go on.
-#[derive(Debug, Error)]
-#[error("the server stopped")]
-pub struct ServeError(#[from] std::io::Error);
+/// Bytes of a request's line and headers, at most: more are answered with 431.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+
+/// Headers of a request, at most.
+const MAX_HEADERS: usize = 100;
+
+/// How long a request's line and headers may take, and how long a connection may be quiet.
+const HEADER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long an answer may take. The longest are those to uploads.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Rest after a connection that could not be accepted.
+const AFTER_A_FAULT: Duration = Duration::from_millis(100);
 
 /// All routes.
 pub fn router(app: App) -> Router {
@@ -33,6 +53,8 @@ pub fn router(app: App) -> Router {
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(map_request(linger))
+        .layer(from_fn(in_time))
+        .layer(from_fn(request_id::name))
         .with_state(app)
 }
 
@@ -49,19 +71,57 @@ fn described() -> (Router<App>, OpenApi) {
         .merge(stream::routes())
         .merge(fields::routes())
         .merge(plugins::routes())
+        .merge(events::routes())
+        .merge(users::routes())
+        .merge(presets::routes())
+        .merge(webhooks::routes())
         .merge(audit::routes())
         .merge(auth0::routes())
         .merge(problem::routes());
     openapi::finish(routes)
 }
 
+/// Answers within [`PATIENCE`], whatever a handler or a slow body does. What follows an answer's head
+/// (a stream, a file) may take longer.
+async fn in_time(request: Request, next: Next) -> Response {
+    let answered = tokio::time::timeout(PATIENCE, next.run(request)).await;
+    answered.unwrap_or_else(|_| {
+        let detail = format!("there was no answer within {} seconds", PATIENCE.as_secs());
+        Problem::new("too-slow", detail).into_response()
+    })
+}
+
 /// Serves until `stop`; requests at hand are finished first.
-///
-/// # Errors
-/// The listener failed.
-pub async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
-    let stopped = async move { stop.cancelled().await };
-    Ok(axum::serve(listener, router(app))
-        .with_graceful_shutdown(stopped)
-        .await?)
+pub async fn serve(app: App, listener: TcpListener, stop: CancellationToken) {
+    let router = router(app);
+    let graceful = GracefulShutdown::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEADER_PATIENCE)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD_BYTES);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        let connection = match accepted {
+            Ok((connection, _)) => connection,
+            // A connection that broke, or no more files for now: others may come.
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(AFTER_A_FAULT).await;
+                continue;
+            }
+        };
+        let service = TowerToHyperService::new(router.clone());
+        let serving = graceful.watch(http.serve_connection(TokioIo::new(connection), service));
+        tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::debug!(%error, "a connection ended badly");
+            }
+        });
+    }
+    drop(listener);
+    graceful.shutdown().await;
 }

@@ -87,10 +87,7 @@ async fn stream(
         compression: negotiate::coding(headers),
         ..request
     };
-    let stream = app
-        .engine
-        .stream(granted.tenant(), &granted.actor(), &request)
-        .await?;
+    let stream = app.engine.stream(&granted.requester(), &request).await?;
     let (media_type, compression) = (stream.media_type, stream.compression);
     let frames = stream
         .into_pieces()

@@ -28,6 +28,9 @@ struct Described {
     anonymize: Option<bool>,
     /// Only users whose ids come after this one.
     after: Option<String>,
+    /// So many users at most.
+    #[schemars(range(min = 1))]
+    limit: Option<u64>,
     /// A plugin that changes the rows. Any number of them, in order.
     transform: Option<Vec<String>>,
 }
@@ -65,6 +68,12 @@ fn parse(query: &str) -> Result<ExportRequest, Problem> {
                     .map_err(|_| wrong("anonymize is true or false".to_owned()))?;
             }
             "after" => request.after = Some(value),
+            "limit" => {
+                let limit = value
+                    .parse()
+                    .map_err(|_| wrong("limit is a whole number".to_owned()))?;
+                request.limit = Some(limit);
+            }
             "transform" => request.transforms.push(PluginRequest {
                 plugin: value,
                 digest: None,
@@ -72,7 +81,7 @@ fn parse(query: &str) -> Result<ExportRequest, Problem> {
             }),
             _ => {
                 return Err(wrong(format!(
-                    "there is no parameter \"{key}\"; there are filter, fields, anonymize, after and transform"
+                    "there is no parameter \"{key}\"; there are filter, fields, anonymize, after, limit and transform"
                 )));
             }
         }

@@ -48,6 +48,12 @@ pub const BULK_EXPORT_CANCELLED: &str = "user.bulk_export_cancelled";
 pub const BULK_EXPORT_PURGED: &str = "user.bulk_export_purged";
 /// The files of an export were removed because somebody asked for it.
 pub const BULK_EXPORT_DELETED: &str = "user.bulk_export_deleted";
+/// An export was deleted.
+pub const EXPORT_DELETED: &str = "user.bulk_export_record_deleted";
+/// An export was tried on a few users, or a few users were listed.
+pub const PREVIEW: &str = "user.preview";
+/// Users were counted.
+pub const COUNT: &str = "user.count";
 /// Somebody ordered that the files of an export are kept.
 pub const BULK_EXPORT_HELD: &str = "user.bulk_export_held";
 /// Somebody lifted the order to keep the files of an export.
@@ -62,6 +68,10 @@ pub const DOWNLOAD: &str = "user.bulk_export_download";
 pub const DOWNLOAD_REFUSED: &str = "user.bulk_export_download_refused";
 /// A link to a file of an export was signed.
 pub const LINK_SIGNED: &str = "user.bulk_export_link_signed";
+/// A preset was written or deleted.
+pub const PRESET_CHANGED: &str = "preset.changed";
+/// A webhook was written or deleted, or got another secret.
+pub const WEBHOOK_CHANGED: &str = "webhook.changed";
 /// A plugin was uploaded.
 pub const PLUGIN_UPLOADED: &str = "plugin.uploaded";
 /// A plugin passed its admission.

@@ -3,7 +3,7 @@
 //! [`Directory`] is one database: a SQLite file, or PostgreSQL ([`DatabaseUrl`]).
 //! [`Directory::snapshot`] reads the users of a tenant as one consistent state, straight into
 //! columns; [`Directory::write_users`] fills it. Everything else is small rows: [`jobs`],
-//! [`plugins`], [`tokens`], [`links`], [`audit`].
+//! [`plugins`], [`tokens`], [`links`], [`presets`], [`webhooks`], [`audit`].
 
 pub mod audit;
 mod database;
@@ -15,6 +15,7 @@ pub mod jobs;
 pub mod links;
 pub mod plugins;
 pub mod postgres;
+pub mod presets;
 mod record;
 mod source;
 mod sqlite;
@@ -22,6 +23,7 @@ mod tenants;
 mod time;
 pub mod tokens;
 mod users;
+pub mod webhooks;
 mod writer;
 
 use std::path::Path;

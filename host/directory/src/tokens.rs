@@ -45,11 +45,14 @@ pub enum Scope {
     /// See what left, what was refused, and who asked.
     #[serde(rename = "read:audit")]
     ReadAudit,
+    /// Beside a scope to read or export users: fields that are sensitive.
+    #[serde(rename = "export:sensitive")]
+    ExportSensitive,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ReadUsers,
         Self::CreateExports,
         Self::ReadExports,
@@ -57,6 +60,7 @@ impl Scope {
         Self::ReadPlugins,
         Self::ManagePlugins,
         Self::ReadAudit,
+        Self::ExportSensitive,
     ];
 
     /// As it is written.
@@ -69,6 +73,7 @@ impl Scope {
             Self::ReadPlugins => "read:plugins",
             Self::ManagePlugins => "manage:plugins",
             Self::ReadAudit => "read:audit",
+            Self::ExportSensitive => "export:sensitive",
         }
     }
 }
@@ -76,7 +81,7 @@ impl Scope {
 /// There is no such scope.
 #[derive(Debug, Error)]
 #[error(
-    "there is no scope \"{0}\"; there are read:users, create:exports, read:exports, manage:exports, read:plugins, manage:plugins and read:audit"
+    "there is no scope \"{0}\"; there are read:users, create:exports, read:exports, manage:exports, read:plugins, manage:plugins, read:audit and export:sensitive"
 )]
 pub struct UnknownScope(String);
 
@@ -89,6 +94,11 @@ impl FromStr for Scope {
             .find(|scope| scope.name() == name)
             .ok_or_else(|| UnknownScope(name.to_owned()))
     }
+}
+
+/// Whether a text begins as our tokens do.
+pub fn is_token(text: &str) -> bool {
+    text.starts_with(PREFIX)
 }
 
 /// A new token. Its text is shown once and stored nowhere.
@@ -111,18 +121,46 @@ impl std::fmt::Debug for NewToken {
 pub struct Bearer {
     /// The tenant whose token it is.
     pub tenant: Tenant,
-    /// Identifier of the token.
-    pub token_id: String,
-    /// Name of the token.
-    pub name: String,
+    /// What it showed.
+    pub credential: Credential,
     /// What it may do.
     pub scopes: BTreeSet<Scope>,
+}
+
+/// What somebody shows to be let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// A token of ours.
+    Token {
+        /// Its identifier.
+        token_id: String,
+        /// Its name.
+        name: String,
+    },
+    /// A token that an issuer of OpenID Connect signed.
+    Signed {
+        /// Whose it is, at the issuer.
+        subject: String,
+        /// Until when it is good: seconds since 1970-01-01T00:00:00Z.
+        expires: i64,
+    },
 }
 
 impl Bearer {
     /// Who it is, for the audit trail.
     pub fn actor(&self) -> String {
-        format!("token:{}", self.name)
+        match &self.credential {
+            Credential::Token { name, .. } => format!("token:{name}"),
+            Credential::Signed { subject, .. } => format!("oidc:{subject}"),
+        }
+    }
+
+    /// Unlike any other bearer's.
+    pub fn id(&self) -> String {
+        match &self.credential {
+            Credential::Token { token_id, .. } => token_id.clone(),
+            Credential::Signed { subject, .. } => format!("oidc:{}:{subject}", self.tenant.name()),
+        }
     }
 }
 
@@ -185,10 +223,11 @@ impl Directory {
             return Ok(None);
         };
         let bearer = self.bearer(&row).await?;
+        let token_id: String = row.try_get(0)?;
         let last_used: Option<i64> = row.try_get(4)?;
         if last_used.is_none_or(|at| now - at > LAST_USED_PRECISION_US) {
             let noted = sqlx::query("UPDATE api_tokens SET last_used_at = $2 WHERE token_id = $1")
-                .bind(&bearer.token_id)
+                .bind(&token_id)
                 .bind(now)
                 .execute(&self.database.pool)
                 .await;
@@ -256,8 +295,10 @@ impl Directory {
             .collect::<Result<_, _>>();
         Ok(Bearer {
             tenant: self.tenant_by_id(row.try_get(1)?).await?,
-            token_id: row.try_get(0)?,
-            name: row.try_get(2)?,
+            credential: Credential::Token {
+                token_id: row.try_get(0)?,
+                name: row.try_get(2)?,
+            },
             scopes: scopes.map_err(|_| DirectoryError::Corrupt("api_tokens.scopes"))?,
         })
     }

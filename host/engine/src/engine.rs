@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use exeat_directory::audit::{AuditRecord, BULK_EXPORT_REFUSED};
-use exeat_directory::jobs::{Job, NewJob, Queued, new_job_id};
+use exeat_directory::jobs::{IdempotencyKey, Job, NewJob, Queued, new_job_id};
 use exeat_directory::{Directory, SourceError, Tenant, now_us};
 use exeat_sandbox::compiler::Compiler;
 use exeat_sandbox::{CodeCache, PluginLimits, Sandbox, SandboxSetup};
 use exeat_vault::{ComponentStore, Vault};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,7 @@ use crate::error::{EngineError, ExportFailure, RequestError};
 use crate::plugin_work::PluginWork;
 use crate::registry::{PluginRegistry, PluginSummary};
 use crate::request::ExportRequest;
+use crate::requester::{FieldRights, Requester};
 use crate::settings::EngineSettings;
 use crate::spec::{ExportSpec, ResolvedPlugins, job_context};
 use crate::steps::{StepObserver, Unobserved};
@@ -44,6 +46,15 @@ const CEILING: &str = "plugin-ceiling.json";
 
 /// File of the key under which compiled code is trusted.
 const HOST_KEY: &str = "host.key";
+
+/// An export that waits, or was requested before.
+#[derive(Debug)]
+pub struct Queuing {
+    /// The export.
+    pub job: Job,
+    /// Whether it was requested before, under the same key.
+    pub repeated: bool,
+}
 
 /// Directory, sandbox and vault, and what they do together.
 #[derive(Clone, Debug)]
@@ -113,6 +124,16 @@ impl Engine {
         self.closing.cancel();
     }
 
+    /// Cancelled when everything that would not end by itself has to.
+    pub fn closing(&self) -> &CancellationToken {
+        &self.closing
+    }
+
+    /// What the operator decided.
+    pub fn settings(&self) -> &EngineSettings {
+        &self.settings
+    }
+
     /// The directory.
     pub fn directory(&self) -> &Directory {
         &self.directory
@@ -139,11 +160,15 @@ impl Engine {
     /// The request is wrong, or a plugin fails while it opens.
     pub async fn check(
         &self,
-        tenant: &Tenant,
-        actor: &str,
+        requester: &Requester,
         request: &ExportRequest,
     ) -> Result<ExportSpec, EngineError> {
-        let checked = match self.spec(tenant, request).await {
+        let Requester {
+            tenant,
+            actor,
+            rights,
+        } = requester;
+        let checked = match self.spec(tenant, *rights, request).await {
             Ok(spec) => self.open_once(tenant, actor, &spec).await.map(|()| spec),
             Err(error) => Err(error),
         };
@@ -152,7 +177,7 @@ impl Engine {
                 "code": error.code, "pointer": error.pointer, "fields": request.fields, "filter": request.filter,
             });
             let record = AuditRecord {
-                actor: actor.to_owned(),
+                actor: actor.clone(),
                 action: BULK_EXPORT_REFUSED,
                 job_id: None,
                 detail,
@@ -181,10 +206,11 @@ impl Engine {
     pub(crate) async fn spec(
         &self,
         tenant: &Tenant,
+        rights: FieldRights,
         request: &ExportRequest,
     ) -> Result<ExportSpec, EngineError> {
         let plugins = ResolvedPlugins::find(&self.plugins, tenant, request).await?;
-        let spec = ExportSpec::check(request, plugins, &self.directory)?;
+        let spec = ExportSpec::check(request, plugins, &self.directory, rights)?;
         self.directory
             .accept(tenant, &spec.filter)
             .map_err(source_error)?;
@@ -192,44 +218,66 @@ impl Engine {
     }
 
     /// Queues a checked request for the server's workers. The plugins that it will use are those
-    /// that were checked, whatever is uploaded or shipped until then.
+    /// that were checked, whatever is uploaded or shipped until then. A request that was made before
+    /// under the same key is the export that it was then.
     ///
     /// # Errors
-    /// The directory refused.
+    /// The directory refused, too many wait, or the key stands for another request.
     pub async fn queue(
         &self,
-        tenant: &Tenant,
-        actor: &str,
+        requester: &Requester,
         request: &ExportRequest,
         spec: &ExportSpec,
-    ) -> Result<Job, EngineError> {
+        idempotency_key: Option<String>,
+    ) -> Result<Queuing, EngineError> {
         let new = NewJob {
             job_id: new_job_id(),
-            actor: actor.to_owned(),
+            actor: requester.actor.clone(),
             request: serde_json::to_string(&spec.pinned(request)).unwrap_or_default(),
             priority: request.priority.into(),
             timeout: self.timeout(request)?,
             retention: self.retention(request)?,
+            sensitive: requester.rights == FieldRights::Sensitive,
+            idempotency: idempotency_key.map(|key| IdempotencyKey {
+                key,
+                fingerprint: Sha256::digest(serde_json::to_vec(request).unwrap_or_default()).to_vec(),
+            }),
         };
-        match self
+        let queued = self
             .directory
-            .queue_job(tenant, &new, self.settings.jobs.queue)
-            .await?
-        {
+            .queue_job(&requester.tenant, &new, self.settings.jobs.queue)
+            .await?;
+        let refused = match queued {
             Queued::Waiting(job) => {
                 self.queued.notify_one();
-                Ok(*job)
+                return Ok(Queuing {
+                    job: *job,
+                    repeated: false,
+                });
+            }
+            Queued::Repeated(job) => {
+                return Ok(Queuing {
+                    job: *job,
+                    repeated: true,
+                });
+            }
+            Queued::RepeatedAndDeleted => {
+                let detail = "the export that was requested under this key was deleted";
+                RequestError::new("idempotency-key-used", "", detail)
+            }
+            Queued::OtherRequest => {
+                let detail = "another export was requested under this key";
+                RequestError::new("idempotency-key-used", "", detail).hint("choose a key for each request")
             }
             Queued::TooMany => {
                 let detail = format!(
                     "{} exports of this tenant are waiting, which is the most",
                     self.settings.jobs.queue.queued_per_tenant
                 );
-                Err(RequestError::new("too-many-exports", "", detail)
-                    .hint("try again when some of them are done")
-                    .into())
+                RequestError::new("too-many-exports", "", detail).hint("try again when some of them are done")
             }
-        }
+        };
+        Err(refused.into())
     }
 
     /// The same request, for no longer than the operator allows: for callers who cannot ask for less.

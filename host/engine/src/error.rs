@@ -7,6 +7,8 @@ use exeat_sandbox::PluginFailure;
 use exeat_vault::{RowCounts, VaultError};
 use thiserror::Error;
 
+use crate::stream::MAX_STREAMS;
+
 /// A request was refused: what was wrong, where, and what to do.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{detail}")]
@@ -26,6 +28,11 @@ pub struct RequestError {
 }
 
 impl RequestError {
+    pub(crate) fn too_many_streams() -> Self {
+        let detail = format!("{MAX_STREAMS} streams are running, which is the most at once");
+        Self::new("too-many-streams", "", detail).hint("try again in a moment")
+    }
+
     pub(crate) fn new(code: &'static str, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             code,

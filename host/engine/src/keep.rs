@@ -2,9 +2,9 @@
 
 use exeat_directory::audit::{
     AuditRecord, BULK_EXPORT_CANCELLED, BULK_EXPORT_DELETED, BULK_EXPORT_HELD, BULK_EXPORT_PURGED,
-    BULK_EXPORT_RELEASED,
+    BULK_EXPORT_RELEASED, EXPORT_DELETED,
 };
-use exeat_directory::jobs::{Job, JobState, Kept, Removal};
+use exeat_directory::jobs::{Deletion, Job, JobState, Kept, Removal};
 use exeat_directory::{Tenant, format_timestamp};
 use exeat_vault::Attempt;
 use futures::TryStreamExt as _;
@@ -116,14 +116,34 @@ impl Engine {
                 self.vault.remove(tenant.name(), job_id).await?;
                 self.find(tenant, job_id).await
             }
-            Removal::Held => {
-                let detail = "somebody ordered that the files of this export are kept";
-                Err(RequestError::new("held", "", detail)
-                    .hint("lift the order first, if you may")
-                    .into())
-            }
+            Removal::Held => Err(held().into()),
             Removal::NoFiles => Err(no_files(&job).into()),
         }
+    }
+
+    /// Deletes an export that has ended, and its files: nobody is shown it any more.
+    ///
+    /// # Errors
+    /// There is no such export, it has not ended, or somebody ordered that its files are kept.
+    pub async fn delete(&self, tenant: &Tenant, actor: &str, job_id: &str) -> Result<(), EngineError> {
+        let audited = AuditRecord {
+            actor: actor.to_owned(),
+            action: EXPORT_DELETED,
+            job_id: Some(job_id.to_owned()),
+            detail: serde_json::json!({}),
+        };
+        let refused = match self.directory.delete_job(tenant, job_id, &audited).await? {
+            Deletion::Deleted => {
+                // What cannot be removed now is swept later: it belongs to nobody.
+                self.vault.remove(tenant.name(), job_id).await?;
+                return Ok(());
+            }
+            Deletion::Held => held(),
+            Deletion::NotEnded => RequestError::new("not-ended", "", "the export has not ended")
+                .hint("cancel it first: POST /v1/exports/{id}/cancel"),
+            Deletion::Unknown => no_such_export(),
+        };
+        Err(refused.into())
     }
 
     /// Orders that the files of a completed export are kept until the order is lifted, or lifts it.
@@ -171,6 +191,11 @@ fn removal_record(job: &Job, action: &'static str, actor: &str) -> AuditRecord {
             "completed_at": job.finished_at.map(format_timestamp), "bytes": job.bytes,
         }),
     }
+}
+
+fn held() -> RequestError {
+    let detail = "somebody ordered that the files of this export are kept";
+    RequestError::new("held", "", detail).hint("lift the order first, if you may")
 }
 
 fn no_such_export() -> RequestError {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use exeat_directory::links::LinkKey;
-use exeat_directory::tokens::{Bearer, Scope};
-use exeat_directory::{Directory, now_us};
+use exeat_directory::tokens::{Bearer, Credential, Scope};
+use exeat_directory::{Directory, Tenant, now_us};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,9 @@ pub const LINK_LIFETIME: Duration = Duration::from_secs(60);
 
 /// How long a link may live.
 pub const MAX_LINK_LIFETIME: Duration = Duration::from_secs(3_600);
+
+/// What stands before tenant and subject where a link's token is one that an issuer signed.
+const SIGNED: &str = "oidc:";
 
 /// What is signed begins with this, so that no other use of a key could stand for a link.
 const PURPOSE: &[u8] = b"exeat download link 1";
@@ -119,9 +122,18 @@ pub async fn sign_link(
     let key = directory.link_key().await?;
     let lifetime = terms.lifetime.min(MAX_LINK_LIFETIME);
     let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or_default();
+    let wanted = now_us() / 1_000_000 + lifetime;
+    let (token, expires) = match &bearer.credential {
+        Credential::Token { token_id, .. } => (token_id.clone(), wanted),
+        // Nobody can be asked whether it is still good: the link is good for no longer than it.
+        Credential::Signed { subject, expires } => {
+            let token = format!("{SIGNED}{}:{subject}", bearer.tenant.name());
+            (token, wanted.min(*expires))
+        }
+    };
     let mut link = SignedLink {
-        token: bearer.token_id.clone(),
-        expires: now_us() / 1_000_000 + lifetime,
+        token,
+        expires,
         link: Ulid::new().to_string(),
         once: terms.once,
         name: terms.name.map(str::to_owned),
@@ -158,9 +170,9 @@ impl SignedLink {
         if now_us() >= expires_us {
             return Ok(Err(LinkRefusal::Expired));
         }
-        let bearer = directory.bearer_of(&self.token).await?;
-        let scope = self.scope.as_deref().map_or(Ok(Scope::ReadExports), str::parse);
-        let allowed = |bearer: &Bearer| scope.as_ref().is_ok_and(|scope| bearer.scopes.contains(scope));
+        let bearer = self.bearer(directory).await?;
+        let scope = self.scope();
+        let allowed = |bearer: &Bearer| scope.is_some_and(|scope| bearer.scopes.contains(&scope));
         let Some(bearer) = bearer.filter(allowed) else {
             return Ok(Err(LinkRefusal::NotAllowed));
         };
@@ -168,6 +180,44 @@ impl SignedLink {
             return Ok(Err(LinkRefusal::Used));
         }
         Ok(Ok(bearer))
+    }
+
+    /// Whose link it says it is. Only a link that is good speaks the truth.
+    ///
+    /// # Errors
+    /// The directory refused.
+    pub async fn holder(&self, directory: &Directory) -> Result<Option<(Tenant, String)>, EngineError> {
+        let Some((tenant, subject)) = self.signed() else {
+            let holder = directory.holder_of(&self.token).await?;
+            return Ok(holder.map(|(tenant, name)| (tenant, format!("token:{name}"))));
+        };
+        let tenant = directory.tenant(tenant).await.ok();
+        Ok(tenant.map(|tenant| (tenant, format!("oidc:{subject}"))))
+    }
+
+    async fn bearer(&self, directory: &Directory) -> Result<Option<Bearer>, EngineError> {
+        let Some((tenant, subject)) = self.signed() else {
+            return Ok(directory.bearer_of(&self.token).await?);
+        };
+        Ok(Some(Bearer {
+            tenant: directory.tenant(tenant).await?,
+            credential: Credential::Signed {
+                subject: subject.to_owned(),
+                expires: self.expires,
+            },
+            // It had this one when the link was signed, and cannot have lost it since.
+            scopes: self.scope().into_iter().collect(),
+        }))
+    }
+
+    /// Tenant and subject, where the link was made in the name of a token that an issuer signed.
+    fn signed(&self) -> Option<(&str, &str)> {
+        self.token.strip_prefix(SIGNED)?.split_once(':')
+    }
+
+    fn scope(&self) -> Option<Scope> {
+        let scope = self.scope.as_deref().map_or(Ok(Scope::ReadExports), str::parse);
+        scope.ok()
     }
 
     fn mac(&self, key: &LinkKey, export: &str, file: &str) -> Hmac<Sha256> {
@@ -225,9 +275,12 @@ mod tests {
             link.redeem(&directory, export, file, true)
                 .await
                 .unwrap()
-                .map(|bearer| bearer.name)
+                .map(|bearer| bearer.actor())
         };
-        assert_eq!(redeemed(&link, "exp_1", "users.csv").await.unwrap(), "reader");
+        assert_eq!(
+            redeemed(&link, "exp_1", "users.csv").await.unwrap(),
+            "token:reader"
+        );
         let changed = [
             (link.clone(), "exp_2", "users.csv"),
             (link.clone(), "exp_1", "rejects.ndjson"),

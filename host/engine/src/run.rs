@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use data_encoding::HEXLOWER;
 use exeat_directory::jobs::{Job, JobOrigin, NewJob, new_job_id};
-use exeat_directory::{Counting, DirectoryError, Tenant, format_timestamp};
+use exeat_directory::{Counting, DirectoryError, format_timestamp};
 use exeat_encode::Compression;
 use exeat_sandbox::Chain;
 use exeat_vault::{Draft, ExportManifest, FileEntry, FileWriter, PluginEntry, Target, Vault};
@@ -22,6 +22,7 @@ use crate::pipeline::{BesideFile, Piece, Pipeline, Tally};
 use crate::plugin_work::PluginWork;
 use crate::progress::ProgressWatch;
 use crate::request::ExportRequest;
+use crate::requester::{FieldRights, Requester};
 use crate::spec::{ExportSpec, Output, job_context};
 use crate::steps::Step;
 
@@ -79,14 +80,13 @@ impl Engine {
     /// The target cannot be written, or the export fails; then nothing is visible there.
     pub async fn export_to_path(
         &self,
-        tenant: &Tenant,
-        actor: &str,
+        requester: &Requester,
         request: &ExportRequest,
         target: &Target,
         progress: &ProgressWatch,
         stop: &CancellationToken,
     ) -> Result<Completed, EngineError> {
-        let spec = self.check(tenant, actor, request).await?;
+        let spec = self.check(requester, request).await?;
         let job_id = new_job_id();
         let (vault, staging) = target.staging(&job_id)?;
         let staging = Staging(staging);
@@ -97,15 +97,22 @@ impl Engine {
         };
         let new = NewJob {
             job_id,
-            actor: actor.to_owned(),
+            actor: requester.actor.clone(),
             request: serde_json::to_string(&command).unwrap_or_default(),
             priority: request.priority.into(),
             timeout: self.timeout(request)?,
             retention: self.retention(request)?,
+            sensitive: requester.rights == FieldRights::Sensitive,
+            idempotency: None,
         };
         let job = self
             .directory
-            .begin_command_job(tenant, &new, self.worker.as_str(), self.settings.jobs.lease)
+            .begin_command_job(
+                &requester.tenant,
+                &new,
+                self.worker.as_str(),
+                self.settings.jobs.lease,
+            )
             .await?;
         let attempt = Attempt {
             job: &job,
@@ -151,7 +158,12 @@ impl Engine {
         }
         let request: ExportRequest =
             serde_json::from_str(&job.request).map_err(|_| DirectoryError::Corrupt("jobs.request"))?;
-        let spec = match self.spec(&job.tenant, &request).await {
+        let rights = if job.sensitive {
+            FieldRights::Sensitive
+        } else {
+            FieldRights::Ordinary
+        };
+        let spec = match self.spec(&job.tenant, rights, &request).await {
             Ok(spec) => spec,
             Err(EngineError::Request(error)) => return Err(ExportFailure::Request(error)),
             Err(EngineError::Directory(error)) => return Err(error.into()),

@@ -8,6 +8,8 @@ use exeat_directory::postgres::SourceDefinition;
 use exeat_directory::{DatabaseUrl, Directory};
 use exeat_vault::StoreUrl;
 
+use crate::webhooks::WebhookTargets;
+
 /// Where things lie, and how jobs are run.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
@@ -22,6 +24,8 @@ pub struct EngineSettings {
     pub source: Option<SourceSettings>,
     /// How jobs are run.
     pub jobs: JobSettings,
+    /// Where webhooks may be.
+    pub webhooks: WebhookTargets,
 }
 
 /// A platform's own database of users.
@@ -49,6 +53,7 @@ impl EngineSettings {
             store: None,
             source: None,
             jobs: JobSettings::default(),
+            webhooks: WebhookTargets::default(),
         }
     }
 }

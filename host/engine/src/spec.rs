@@ -17,6 +17,7 @@ use sha2::Sha256;
 use crate::error::{EngineError, ExportFailure, RequestError};
 use crate::registry::{PluginRegistry, ResolvedPlugin, check_kind};
 use crate::request::{ExportRequest, OnReject};
+use crate::requester::FieldRights;
 
 /// Transforms of one export: each is an instance in the sandbox that all tenants share.
 const MAX_TRANSFORMS: usize = 8;
@@ -63,10 +64,12 @@ impl ExportSpec {
         request: &ExportRequest,
         plugins: ResolvedPlugins,
         directory: &Directory,
+        rights: FieldRights,
     ) -> Result<Self, RequestError> {
         let source = check_source(request, directory)?;
         let selection = select(request, directory)?;
         let filter = parse_filter(request)?;
+        check_rights(rights, &selection, &filter)?;
         let output = match plugins.adapter {
             Some(adapter) => {
                 if request.format.is_some() {
@@ -107,7 +110,7 @@ impl ExportSpec {
                 .filter(|column| {
                     catalog()
                         .field(&column.spec.name)
-                        .is_some_and(|field| directory.can_read(field))
+                        .is_some_and(|field| directory.can_read(field) && rights.cover(field))
                 })
                 .collect(),
             anonymize: request.anonymize,
@@ -224,6 +227,30 @@ fn check_source(request: &ExportRequest, directory: &Directory) -> Result<String
                 .hint("servers and workers of one database need the same --source"))
         }
         _ => Ok(here.to_owned()),
+    }
+}
+
+/// Whether whoever asks may have what they ask for, and what they ask about: a filter is an oracle.
+fn check_rights(
+    rights: FieldRights,
+    selection: &FieldSelection,
+    filter: &Filter,
+) -> Result<(), RequestError> {
+    let refused = |pointer: String, name: &str| {
+        let detail = format!("{name} is sensitive, and the token lacks the scope export:sensitive");
+        Err(RequestError::new("missing-scope", pointer, detail))
+    };
+    let selected = selection.selected().iter().enumerate();
+    if let Some((index, field)) = selected.into_iter().find(|(_, field)| !rights.cover(field)) {
+        return refused(format!("/fields/{index}"), &field.name);
+    }
+    let asked = filter
+        .fields()
+        .into_iter()
+        .filter_map(|name| catalog().field(name));
+    match asked.into_iter().find(|field| !rights.cover(field)) {
+        Some(field) => refused("/filter".to_owned(), &field.name),
+        None => Ok(()),
     }
 }
 

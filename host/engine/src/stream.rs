@@ -17,6 +17,7 @@ use crate::pipeline::{Piece, Pipeline};
 use crate::plugin_work::PluginWork;
 use crate::progress::ProgressWatch;
 use crate::request::ExportRequest;
+use crate::requester::Requester;
 use crate::spec::{ExportSpec, Output, job_context};
 
 /// Streams at once: each holds three threads and a snapshot for as long as its reader takes.
@@ -73,10 +74,10 @@ impl Engine {
     /// The request is wrong or cannot be streamed, or the snapshot cannot be opened.
     pub async fn stream(
         &self,
-        tenant: &Tenant,
-        actor: &str,
+        requester: &Requester,
         request: &ExportRequest,
     ) -> Result<UserStream, EngineError> {
+        let Requester { tenant, actor, .. } = requester;
         if request.adapter.is_some() {
             let detail = "an adapter makes files, which cannot be streamed";
             return Err(RequestError::new("conflict", "/adapter", detail)
@@ -84,12 +85,9 @@ impl Engine {
                 .into());
         }
         let Ok(place) = Arc::clone(&self.streams).try_acquire_owned() else {
-            let detail = format!("{MAX_STREAMS} streams are running, which is the most at once");
-            return Err(RequestError::new("too-many-streams", "", detail)
-                .hint("try again in a moment")
-                .into());
+            return Err(RequestError::too_many_streams().into());
         };
-        let spec = self.check(tenant, actor, request).await?;
+        let spec = self.check(requester, request).await?;
         let media_type = match &spec.output {
             Output::Encoder { format, .. } => format.media_type(),
             Output::Adapter(_) => "application/octet-stream",
@@ -120,7 +118,7 @@ impl Engine {
             directory: self.directory.clone(),
             plugin_work,
             tenant: tenant.clone(),
-            actor: actor.to_owned(),
+            actor: actor.clone(),
             spec,
             fields,
             progress,

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::progress::ProgressWatch;
+use crate::webhooks;
 
 /// How often the queue is looked at when nobody says that there is something in it.
 const POLL_EVERY: Duration = Duration::from_millis(500);
@@ -24,6 +25,9 @@ const PURGE_EVERY: Duration = Duration::from_secs(60);
 
 /// How often files are looked for that belong to nobody.
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+
+/// How long messages to webhooks may still take at the end.
+const LAST_MESSAGES: Duration = Duration::from_secs(2);
 
 /// When a worker ends.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +55,7 @@ impl Stop {
 pub async fn work(engine: Engine, jobs: usize, stop: Stop) {
     let recovering = tokio::spawn(recover(engine.clone(), stop.soon.clone()));
     let housekeeping = tokio::spawn(keep_house(engine.clone(), stop.soon.clone()));
+    let telling = tokio::spawn(webhooks::send(engine.clone(), stop.soon.clone()));
     let hands: Vec<_> = (0..jobs)
         .map(|_| tokio::spawn(take_jobs(engine.clone(), stop.clone())))
         .collect();
@@ -61,6 +66,8 @@ pub async fn work(engine: Engine, jobs: usize, stop: Stop) {
     }
     recovering.abort();
     housekeeping.abort();
+    // Messages at hand are given a moment; what is cut off is sent again.
+    let _ = tokio::time::timeout(LAST_MESSAGES, telling).await;
 }
 
 async fn take_jobs(engine: Engine, stop: Stop) {
@@ -145,6 +152,9 @@ async fn keep_house(engine: Engine, stop: CancellationToken) {
             }
         } else if let Err(error) = engine.purge().await {
             tracing::error!(%error, "exports whose time is over cannot be purged");
+        }
+        if let Err(error) = engine.directory.forget_old_deliveries().await {
+            tracing::error!(%error, "old messages to webhooks cannot be forgotten");
         }
         rest(PURGE_EVERY, &stop).await;
     }

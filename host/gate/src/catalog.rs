@@ -30,6 +30,8 @@ pub enum FieldClass {
     Everyday,
     /// Must be asked for.
     Optional,
+    /// Must be asked for by somebody who may have it: where a user is, and what nobody of us chose.
+    OptionalSensitive,
     /// Must be asked for, and only this derived form leaves.
     Derived,
 }
@@ -89,6 +91,8 @@ pub enum Classification {
     Everyday,
     /// Leaves when asked for.
     Optional,
+    /// Leaves when asked for by somebody who may have it.
+    OptionalSensitive,
     /// Only a derived form leaves.
     Derived,
     /// Never leaves.

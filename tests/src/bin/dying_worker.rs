@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use exeat_engine::worker::{self, Stop};
-use exeat_engine::{Engine, EngineSettings, ExportFailure, ExportRequest, ProgressWatch, Step, StepObserver};
+use exeat_engine::{
+    Engine, EngineSettings, ExportFailure, ExportRequest, FieldRights, ProgressWatch, Requester, Step,
+    StepObserver,
+};
 use exeat_vault::Target;
 use tokio_util::sync::CancellationToken;
 
@@ -44,18 +47,15 @@ async fn main() -> ExitCode {
         worker::work(engine, 1, Stop::default()).await;
         return ExitCode::SUCCESS;
     }
-    let tenant = engine.directory().tenant("acme").await.expect("a tenant");
+    let requester = Requester {
+        tenant: engine.directory().tenant("acme").await.expect("a tenant"),
+        actor: "command:test".to_owned(),
+        rights: FieldRights::Sensitive,
+    };
     let target = Target::File(output.first().expect("an output").into());
     let (progress, stop) = (ProgressWatch::default(), CancellationToken::new());
     let exported = engine
-        .export_to_path(
-            &tenant,
-            "command:test",
-            &ExportRequest::default(),
-            &target,
-            &progress,
-            &stop,
-        )
+        .export_to_path(&requester, &ExportRequest::default(), &target, &progress, &stop)
         .await;
     exported.map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS)
 }

@@ -127,15 +127,12 @@ pub(crate) async fn create(
             Some(found.ok_or_else(|| Auth0Error::body("connection_id names no connection of this tenant"))?)
         }
     };
-    let request = asked.request(connection.as_deref())?;
+    let request = asked.request(connection.as_deref(), granted.may_have_sensitive())?;
     let request = app.engine.within_limits(request);
-    let actor = granted.actor();
-    let spec = app.engine.check(granted.tenant(), &actor, &request).await?;
-    let job = app
-        .engine
-        .queue(granted.tenant(), &actor, &request, &spec)
-        .await?;
-    let mut view = JobView::of(&job).ok_or_else(Auth0Error::no_job)?;
+    let requester = granted.requester();
+    let spec = app.engine.check(&requester, &request).await?;
+    let queuing = app.engine.queue(&requester, &request, &spec, None).await?;
+    let mut view = JobView::of(&queuing.job).ok_or_else(Auth0Error::no_job)?;
     // Not before it has begun.
     (view.percentage_done, view.time_left_seconds) = (None, None);
     Ok(Json(view))

@@ -67,6 +67,9 @@ const PREDEFINED: [&str; 14] = [
     "logins_count",
 ];
 
+/// Those of them that need export:sensitive here.
+const SENSITIVE: [&str; 1] = ["last_ip"];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     /// A field of ours.
@@ -122,11 +125,21 @@ pub(crate) struct ExportField {
 
 impl UsersExport {
     /// Our request, of a connection's users if one is named.
-    pub(super) fn request(&self, connection: Option<&str>) -> Result<ExportRequest, Auth0Error> {
+    /// Of the predefined fields, those that are sensitive are there for those who may have them.
+    pub(super) fn request(
+        &self,
+        connection: Option<&str>,
+        sensitive: bool,
+    ) -> Result<ExportRequest, Auth0Error> {
         if self.limit == Some(0) {
             return Err(Auth0Error::body("limit must be at least 1"));
         }
-        let predefined = || PREDEFINED.map(ExportField::named).to_vec();
+        let predefined = || {
+            let fields = PREDEFINED
+                .into_iter()
+                .filter(|name| sensitive || !SENSITIVE.contains(name));
+            fields.map(ExportField::named).collect()
+        };
         let fields = self.fields.clone().unwrap_or_else(predefined);
         let most = match self.format {
             ExportFormat::Csv => MAX_CSV_FIELDS,

@@ -2,12 +2,29 @@
 
 use std::future::Future;
 
-use sqlx::Row as _;
+use sqlx::{AnyConnection, Row as _};
 
-use super::{Job, JobState, Progress};
+use super::{Job, JobOrigin, JobState, Progress};
 use crate::audit::{self, AuditRecord};
 use crate::database::text;
-use crate::{Directory, DirectoryError, Tenant, now_us};
+use crate::{Directory, DirectoryError, Tenant, now_us, webhooks};
+
+impl Job {
+    /// Tells webhooks of its end. A command's is seen by whoever runs it.
+    async fn announce(
+        &self,
+        connection: &mut AnyConnection,
+        state: JobState,
+        error_code: Option<&str>,
+    ) -> Result<(), DirectoryError> {
+        match self.origin {
+            JobOrigin::Server => {
+                webhooks::announce(connection, self.tenant.id, &self.job_id, state, error_code).await
+            }
+            JobOrigin::Command => Ok(()),
+        }
+    }
+}
 
 impl Directory {
     /// Completes a running job: its record, its audit record, and between them and the commit
@@ -48,6 +65,7 @@ impl Directory {
             return Ok(false);
         }
         audit::insert(&mut transaction, job.tenant.id, audited).await?;
+        job.announce(&mut transaction, JobState::Completed, None).await?;
         publish.await?;
         transaction.commit().await.map_err(database)?;
         Ok(true)
@@ -83,6 +101,7 @@ impl Directory {
             return Ok(false);
         }
         audit::insert(&mut transaction, job.tenant.id, audited).await?;
+        job.announce(&mut transaction, state, Some(code)).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -124,6 +143,8 @@ impl Directory {
         let found = match JobState::parse(cancelled.try_get(0)?)? {
             JobState::Cancelled => {
                 audit::insert(&mut transaction, tenant.id, audited).await?;
+                let code = Some("cancelled");
+                webhooks::announce(&mut transaction, tenant.id, job_id, JobState::Cancelled, code).await?;
                 JobState::Queued
             }
             state => state,

@@ -28,7 +28,55 @@ pub enum Kept {
     NoFiles,
 }
 
+/// What came of deleting an export. Its files are the caller's to remove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// Nobody is shown it any more.
+    Deleted,
+    /// Somebody ordered that its files stay.
+    Held,
+    /// It has not ended.
+    NotEnded,
+    /// There is none of this id.
+    Unknown,
+}
+
 impl Directory {
+    /// Deletes an export that has ended: nobody is shown it any more. The audit trail stays.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn delete_job(
+        &self,
+        tenant: &Tenant,
+        job_id: &str,
+        audited: &AuditRecord,
+    ) -> Result<Deletion, DirectoryError> {
+        let mut transaction = self.database.begin().await?;
+        let deleted = sqlx::query(
+            "UPDATE jobs SET deleted_at = $3,
+                             purged_at = CASE state WHEN 'completed' THEN coalesce(purged_at, $3) END
+             WHERE tenant_id = $1 AND job_id = $2 AND state IN ('completed', 'failed', 'cancelled')
+             AND held_by IS NULL AND deleted_at IS NULL",
+        )
+        .bind(tenant.id)
+        .bind(text(job_id))
+        .bind(now_us())
+        .execute(&mut *transaction)
+        .await?;
+        if deleted.rows_affected() > 0 {
+            audit::insert(&mut transaction, tenant.id, audited).await?;
+            transaction.commit().await?;
+            return Ok(Deletion::Deleted);
+        }
+        drop(transaction);
+        Ok(match self.job(tenant, job_id).await? {
+            None => Deletion::Unknown,
+            Some(job) if job.held_by.is_some() => Deletion::Held,
+            Some(_) => Deletion::NotEnded,
+        })
+    }
+
     /// Completed exports whose files have been kept for as long as they had to be, oldest first.
     ///
     /// # Errors

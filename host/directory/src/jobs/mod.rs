@@ -15,6 +15,7 @@
 mod end;
 mod keep;
 mod queue;
+mod repeat;
 
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ use ulid::Ulid;
 use crate::database::text;
 use crate::{Directory, DirectoryError, Tenant};
 
-pub use keep::{Kept, Removal};
+pub use keep::{Deletion, Kept, Removal};
 pub use queue::{Heartbeat, QueueLimits, Queued, Return};
 
 /// In which state a job is.
@@ -157,6 +158,19 @@ pub struct NewJob {
     pub timeout: Duration,
     /// For how long its files are kept once it is completed.
     pub retention: Duration,
+    /// Whether whoever asked for it may have sensitive fields.
+    pub sensitive: bool,
+    /// By what a repeated request is known.
+    pub idempotency: Option<IdempotencyKey>,
+}
+
+/// What makes a request that is repeated the same request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// As the caller chose it.
+    pub key: String,
+    /// SHA-256 of what was asked for.
+    pub fingerprint: Vec<u8>,
 }
 
 /// A job. Timestamps are microseconds since 1970-01-01T00:00:00Z.
@@ -197,6 +211,8 @@ pub struct Job {
     pub purged_at: Option<i64>,
     /// Who ordered that they stay.
     pub held_by: Option<String>,
+    /// Whether whoever asked for it may have sensitive fields.
+    pub sensitive: bool,
 }
 
 impl Job {
@@ -218,7 +234,7 @@ pub struct Progress {
 const COLUMNS: &str = "j.job_id, j.tenant_id, j.state, j.origin, j.actor, j.request, j.attempt, j.created_at, \
                        j.started_at, j.finished_at, j.rows_total, j.rows_done, j.bytes, j.error_code, j.error, \
                        j.manifest, j.failures, j.worker, j.deadline_at, j.cancel_requested_by, j.expires_at, \
-                       j.purged_at, j.held_by, j.lease_until";
+                       j.purged_at, j.held_by, j.lease_until, j.sensitive";
 
 /// A query for the jobs `j` of which a condition, and an order after it, is true.
 fn select(condition: &str) -> sqlx::AssertSqlSafe<String> {
@@ -236,11 +252,13 @@ impl Directory {
     /// # Errors
     /// The database refused.
     pub async fn job(&self, tenant: &Tenant, job_id: &str) -> Result<Option<Job>, DirectoryError> {
-        let row = sqlx::query(select("j.tenant_id = $1 AND j.job_id = $2"))
-            .bind(tenant.id)
-            .bind(text(job_id))
-            .fetch_optional(&self.database.pool)
-            .await?;
+        let row = sqlx::query(select(
+            "j.tenant_id = $1 AND j.job_id = $2 AND j.deleted_at IS NULL",
+        ))
+        .bind(tenant.id)
+        .bind(text(job_id))
+        .fetch_optional(&self.database.pool)
+        .await?;
         row.as_ref().map(|row| from_row(row, tenant.clone())).transpose()
     }
 
@@ -264,7 +282,8 @@ impl Directory {
         // No id is greater than this, and no state has no name.
         let before = page.before.as_deref().map_or_else(|| "\u{7f}".to_owned(), text);
         let state = page.state.map_or("", JobState::name);
-        let sql = "j.tenant_id = $1 AND j.job_id < $2 AND ($3 = '' OR j.state = $3) ORDER BY j.job_id DESC LIMIT $4";
+        let sql = "j.tenant_id = $1 AND j.deleted_at IS NULL AND j.job_id < $2 AND ($3 = '' OR j.state = $3)
+                   ORDER BY j.job_id DESC LIMIT $4";
         let rows = sqlx::query(select(sql))
             .bind(tenant.id)
             .bind(before)
@@ -318,5 +337,6 @@ fn from_row(row: &AnyRow, tenant: Tenant) -> Result<Job, DirectoryError> {
         purged_at: row.try_get(21)?,
         held_by: row.try_get(22)?,
         lease_until: row.try_get(23)?,
+        sensitive: row.try_get::<i64, _>(24)? != 0,
     })
 }

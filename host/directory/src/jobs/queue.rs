@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::Row as _;
 
+use super::repeat::{self, Known};
 use super::{Job, JobOrigin, JobState, NewJob, Progress, from_row, micros, select};
 use crate::{Directory, DirectoryError, Tenant, now_us};
 
@@ -30,6 +31,12 @@ impl Default for QueueLimits {
 pub enum Queued {
     /// It waits.
     Waiting(Box<Job>),
+    /// The same request was made before, under the same key: this is its job.
+    Repeated(Box<Job>),
+    /// The same request was made before, and its job was deleted since.
+    RepeatedAndDeleted,
+    /// The key stands for another request.
+    OtherRequest,
     /// As many as are allowed wait already.
     TooMany,
 }
@@ -75,6 +82,17 @@ impl Directory {
         limits: QueueLimits,
     ) -> Result<Queued, DirectoryError> {
         let mut transaction = self.database.begin_for(tenant.id).await?;
+        if let Some(asked) = &job.idempotency {
+            match repeat::find(&mut transaction, tenant, asked).await? {
+                Known::New => {}
+                Known::Other => return Ok(Queued::OtherRequest),
+                Known::Job(job_id) => {
+                    drop(transaction);
+                    let made = self.job(tenant, &job_id).await?;
+                    return Ok(made.map_or(Queued::RepeatedAndDeleted, |job| Queued::Repeated(Box::new(job))));
+                }
+            }
+        }
         let waiting: i64 =
             sqlx::query_scalar("SELECT count(*) FROM jobs WHERE tenant_id = $1 AND state = 'queued'")
                 .bind(tenant.id)
@@ -85,8 +103,8 @@ impl Directory {
         }
         sqlx::query(
             "INSERT INTO jobs (job_id, tenant_id, state, origin, actor, request, created_at, priority, timeout_us,
-                               retention_us)
-             VALUES ($1, $2, 'queued', $3, $4, $5, $6, $7, $8, $9)",
+                               retention_us, sensitive)
+             VALUES ($1, $2, 'queued', $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(&job.job_id)
         .bind(tenant.id)
@@ -97,8 +115,12 @@ impl Directory {
         .bind(job.priority.rank())
         .bind(micros(job.timeout))
         .bind(micros(job.retention))
+        .bind(i64::from(job.sensitive))
         .execute(&mut *transaction)
         .await?;
+        if let Some(asked) = &job.idempotency {
+            repeat::remember(&mut transaction, tenant, asked, &job.job_id).await?;
+        }
         // Before the commit: after it a worker may have the job already, and no failure may hide it.
         let row = sqlx::query(select("j.job_id = $1"))
             .bind(&job.job_id)

@@ -46,6 +46,8 @@ async fn a_connection_lost_in_the_middle_is_transient_and_nothing_is_recorded() 
         priority: Priority::Normal,
         timeout: LONG,
         retention: LONG,
+        sensitive: false,
+        idempotency: None,
     };
     let limits = QueueLimits::default();
     let queued = directory.queue_job(&acme, &new, limits).await.unwrap();

@@ -8,6 +8,8 @@ mod jobs;
 mod lost;
 mod opening;
 mod plugins;
+mod presets;
 mod schema;
 mod tenants;
 mod tokens;
+mod webhooks;

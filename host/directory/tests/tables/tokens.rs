@@ -43,7 +43,10 @@ async fn a_token_is_its_tenants_until_it_expires_or_is_revoked(database: TestDat
         assert_eq!(holder(unknown).await, None);
     }
     let bearer = directory.authenticate(&endless.secret).await.unwrap().unwrap();
-    assert_eq!((bearer.name.as_str(), &bearer.scopes), ("watcher", &scopes));
+    assert_eq!(
+        (bearer.actor().as_str(), &bearer.scopes),
+        ("token:watcher", &scopes)
+    );
 
     assert!(!directory.revoke_token(&globex, &endless.token_id).await.unwrap());
     assert!(!directory.revoke_token(&acme, "tok_\0").await.unwrap());

@@ -5,7 +5,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use exeat_directory::jobs::QueueLimits;
 use exeat_engine::JobSettings;
+use exeat_engine::webhooks::WebhookTargets;
 use jiff::{Span, SpanRelativeTo};
+
+use super::place::HouseArgs;
 
 /// How a process runs exports. All servers and workers of one database should agree.
 #[derive(Debug, Args)]
@@ -35,9 +38,21 @@ pub(crate) struct JobHouse {
     /// the machine's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=JobSettings::MAX_TRANSFORM_THREADS as i64))]
     transform_threads: Option<u8>,
+    /// Send webhooks to any address, those inside your network among them, and without TLS: only where
+    /// you trust all tenants
+    #[arg(long)]
+    webhooks_anywhere: bool,
 }
 
 impl JobHouse {
+    pub(crate) fn webhooks(&self) -> WebhookTargets {
+        if self.webhooks_anywhere {
+            WebhookTargets::Any
+        } else {
+            WebhookTargets::Public
+        }
+    }
+
     pub(crate) fn settings(&self) -> JobSettings {
         JobSettings {
             lease: self.lease,
@@ -99,10 +114,13 @@ pub(crate) struct WorkArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum JobsCommand {
     /// List a tenant's exports as NDJSON, newest first
+    #[command(after_help = "\
+Examples:
+  exeat jobs list --tenant acme
+  EXEAT_TOKEN=exeat_… exeat jobs list --server https://exports.example.com")]
     List {
-        /// Tenant
-        #[arg(long)]
-        tenant: String,
+        #[command(flatten)]
+        house: HouseArgs,
         /// How many at most
         #[arg(long, default_value_t = 50)]
         limit: u32,
@@ -124,9 +142,8 @@ Workers do this by themselves: the first every minute, the second when they star
 /// One export.
 #[derive(Debug, Args)]
 pub(crate) struct JobArg {
-    /// Tenant
-    #[arg(long)]
-    pub(crate) tenant: String,
+    #[command(flatten)]
+    pub(crate) house: HouseArgs,
     /// The export, as listed
     pub(crate) job_id: String,
 }

@@ -5,17 +5,17 @@ mod place;
 mod plugin;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use exeat_api::OidcSettings;
 use exeat_directory::tokens::Scope;
 use exeat_encode::{Compression, Format, FormulaPolicy};
 
 pub(crate) use jobs::{JobArg, JobHouse, JobsCommand, WorkArgs};
-pub(crate) use place::Place;
-pub(crate) use plugin::{
-    BenchArgs, ComponentArg, HouseArgs, KindArg, LangArg, PluginCommand, RunArgs, VersionArg,
-};
+pub(crate) use place::{HouseArgs, Place};
+pub(crate) use plugin::{BenchArgs, ComponentArg, KindArg, LangArg, PluginCommand, RunArgs, VersionArg};
 
 /// Exeat lets users leave: consistent exports of a tenant's users, without what must not leave.
 #[derive(Debug, Parser)]
@@ -91,14 +91,14 @@ Examples:
   exeat export --tenant acme --filter 'state eq \"active\" and email ew \"@example.com\"' -o theirs.csv
   exeat export --tenant acme --anonymize --compress zstd -o evidence.csv.zst
   exeat export --tenant acme --transform field-map --config map.json -o mapped.csv
-  exeat export --tenant acme --transform pseudonymize --adapter auth0 --on-reject skip -o for-auth0/";
+  exeat export --tenant acme --transform pseudonymize --adapter auth0 --on-reject skip -o for-auth0/
+  EXEAT_TOKEN=exeat_… exeat export --server https://exports.example.com -o users.csv.gz";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXPORT_EXAMPLES)]
 pub(crate) struct ExportArgs {
-    /// Tenant whose users are exported
-    #[arg(long)]
-    pub(crate) tenant: String,
+    #[command(flatten)]
+    pub(crate) house: HouseArgs,
     /// csv or ndjson; left out, the output's name tells, and ndjson if it does not
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
@@ -157,11 +157,59 @@ pub(crate) struct ServeArgs {
     /// it; left out, they begin with the name by which a caller calls the server
     #[arg(long, value_name = "URL", env = "EXEAT_PUBLIC_URL")]
     pub(crate) public_url: Option<String>,
+    /// Requests that each token may make in a second, and twice as many at once
+    #[arg(long, default_value_t = exeat_api::DEFAULT_RATE, value_name = "REQUESTS")]
+    pub(crate) rate_limit: NonZeroU32,
+    #[command(flatten)]
+    pub(crate) oidc: OidcArgs,
     /// Exports that this process runs at once; with 0, exeat work does it elsewhere
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(..=64))]
     pub(crate) workers: u8,
     #[command(flatten)]
     pub(crate) house: JobHouse,
+}
+
+/// Whose tokens are believed beside our own.
+#[derive(Debug, Args)]
+pub(crate) struct OidcArgs {
+    /// Believe the tokens of this OpenID Connect issuer, too, such as https://id.example.com
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "EXEAT_OIDC_ISSUER",
+        requires = "oidc_audience"
+    )]
+    pub(crate) oidc_issuer: Option<String>,
+    /// For whom its tokens must be meant (aud)
+    #[arg(long, value_name = "NAME", env = "EXEAT_OIDC_AUDIENCE")]
+    pub(crate) oidc_audience: Option<String>,
+    /// The claim of its tokens that holds the tenant's name
+    #[arg(
+        long,
+        value_name = "CLAIM",
+        env = "EXEAT_OIDC_TENANT_CLAIM",
+        default_value = "tenant"
+    )]
+    pub(crate) oidc_tenant_claim: String,
+    /// The claim of its tokens that holds the scopes, as a text with spaces or a list
+    #[arg(
+        long,
+        value_name = "CLAIM",
+        env = "EXEAT_OIDC_SCOPE_CLAIM",
+        default_value = "scope"
+    )]
+    pub(crate) oidc_scope_claim: String,
+}
+
+impl OidcArgs {
+    pub(crate) fn settings(self) -> Option<OidcSettings> {
+        Some(OidcSettings {
+            issuer: self.oidc_issuer?,
+            audience: self.oidc_audience?,
+            tenant_claim: self.oidc_tenant_claim,
+            scope_claim: self.oidc_scope_claim,
+        })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -309,10 +357,13 @@ Examples:
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
     /// List a tenant's audit records as NDJSON, newest first
+    #[command(after_help = "\
+Examples:
+  exeat audit list --tenant acme
+  EXEAT_TOKEN=exeat_… exeat audit list --server https://exports.example.com --limit 1000")]
     List {
-        /// Tenant
-        #[arg(long)]
-        tenant: String,
+        #[command(flatten)]
+        house: HouseArgs,
         /// How many at most
         #[arg(long, default_value_t = 50)]
         limit: u32,

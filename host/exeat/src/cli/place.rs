@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use exeat_directory::postgres::SourceDefinition;
 use exeat_directory::{DatabaseUrl, Directory};
+use exeat_engine::webhooks::WebhookTargets;
 use exeat_engine::{EngineSettings, JobSettings, SourceSettings};
 use exeat_vault::StoreUrl;
 
@@ -86,6 +87,7 @@ impl Place {
     /// Everything.
     pub(crate) fn settings_with(&self, jobs: JobSettings) -> Result<EngineSettings> {
         Ok(EngineSettings {
+            webhooks: WebhookTargets::default(),
             data: self.data.clone(),
             database: self.database()?,
             store: self.store()?,
@@ -129,4 +131,19 @@ impl Place {
         };
         Ok(Some(SourceSettings { definition, url }))
     }
+}
+
+/// Where a tenant is: in a data folder, or behind a server.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct HouseArgs {
+    /// Tenant, in the data folder
+    #[arg(long, conflicts_with = "server")]
+    pub(crate) tenant: Option<String>,
+    /// URL of a server; the token says which tenant
+    #[arg(long, env = "EXEAT_SERVER", value_name = "URL", requires = "token")]
+    pub(crate) server: Option<String>,
+    /// Token for the server
+    #[arg(long, env = "EXEAT_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::place::HouseArgs;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginCommand {
     /// Make a project that builds and passes its tests at once
@@ -218,21 +220,6 @@ pub(crate) struct BenchArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// Where a tenant's plugins are: in a data folder, or behind a server.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
-pub(crate) struct HouseArgs {
-    /// Tenant, in the data folder
-    #[arg(long, conflicts_with = "server")]
-    pub(crate) tenant: Option<String>,
-    /// URL of a server; the token says which tenant
-    #[arg(long, env = "EXEAT_SERVER", value_name = "URL", requires = "token")]
-    pub(crate) server: Option<String>,
-    /// Token for the server
-    #[arg(long, env = "EXEAT_TOKEN", hide_env_values = true)]
-    pub(crate) token: Option<String>,
 }
 
 /// Where plugins are; without either, those that ship.

@@ -9,13 +9,17 @@ use clap::ArgMatches;
 use exeat_directory::Directory;
 use exeat_directory::filter::Filter;
 use exeat_encode::{Compression, Format};
-use exeat_engine::{Completed, Engine, EngineError, ExportRequest, OnReject, PluginRequest, ProgressWatch};
+use exeat_engine::{
+    Completed, Engine, EngineError, ExportRequest, FieldRights, OnReject, PluginRequest, ProgressWatch,
+    Requester,
+};
 use exeat_vault::Target;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{actor, interrupted, read_json};
+use super::house::server;
+use super::{actor, interrupted, read_json, remote_export};
 use crate::cli::{ExportArgs, OnRejectArg, Place};
 
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
@@ -83,6 +87,21 @@ pub(crate) async fn run(place: &Place, args: ExportArgs, order: PluginOrder) -> 
     } else {
         Target::File(args.output.clone())
     };
+    let (progress, cancel) = (ProgressWatch::default(), CancellationToken::new());
+    let bar = if args.quiet {
+        ProgressBar::hidden()
+    } else {
+        progress_bar()
+    };
+    let on_interrupt = cancel.clone();
+    tokio::spawn(async move {
+        interrupted().await;
+        on_interrupt.cancel();
+    });
+    if let Some(client) = server(&args.house)? {
+        remote_export::run(&client, &request, &target, &bar, &cancel).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if !Directory::exists(&place.database()?) {
         bail!(
             "there are no users in {}: --data names the folder, exeat users import fills it",
@@ -91,21 +110,16 @@ pub(crate) async fn run(place: &Place, args: ExportArgs, order: PluginOrder) -> 
     }
     let engine = Engine::open(place.settings()?).await?;
     engine.recover().await?;
-    let tenant = engine.directory().tenant(&args.tenant).await?;
-    let (progress, cancel) = (ProgressWatch::default(), CancellationToken::new());
-    let bar = if args.quiet {
-        ProgressBar::hidden()
-    } else {
-        progress_bar()
+    // Whoever runs the command has the database, and so all that is in it.
+    let tenant = args.house.tenant.as_deref().unwrap_or_default();
+    let requester = Requester {
+        tenant: engine.directory().tenant(tenant).await?,
+        actor: actor(),
+        rights: FieldRights::Sensitive,
     };
     let drawing = tokio::spawn(draw(progress.clone(), bar.clone()));
-    let on_interrupt = cancel.clone();
-    tokio::spawn(async move {
-        interrupted().await;
-        on_interrupt.cancel();
-    });
     let exported = engine
-        .export_to_path(&tenant, &actor(), &request, &target, &progress, &cancel)
+        .export_to_path(&requester, &request, &target, &progress, &cancel)
         .await;
     drawing.abort();
     bar.finish_and_clear();

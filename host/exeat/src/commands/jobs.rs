@@ -3,64 +3,118 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use exeat_directory::format_timestamp;
 use exeat_directory::jobs::{Job, JobState};
-use exeat_directory::{Tenant, format_timestamp};
 use exeat_engine::Engine;
+use serde_json::Value;
 
 use super::actor;
-use crate::cli::{JobArg, JobsCommand, Place};
+use super::house::{House, ask};
+use crate::cli::{HouseArgs, JobArg, JobsCommand, Place};
 
 /// Runs the command.
 pub(crate) async fn run(place: &Place, command: JobsCommand) -> Result<ExitCode> {
-    let engine = Engine::open(place.settings()?).await?;
     match command {
-        JobsCommand::List { tenant, limit } => {
-            let tenant = engine.directory().tenant(&tenant).await?;
-            for job in engine.directory().jobs(&tenant, limit).await? {
-                println!("{}", line(&job));
-            }
-        }
+        JobsCommand::List { house, limit } => list(place, &house, limit).await?,
         JobsCommand::Cancel(arg) => {
-            let tenant = tenant(&engine, &arg).await?;
-            let job = engine.cancel(&tenant, &actor(), &arg.job_id).await?;
-            match job.state {
-                JobState::Running => eprintln!("{} stops as soon as its worker has heard", arg.job_id),
-                _ => eprintln!("{} cancelled", arg.job_id),
+            let running = match House::open(place, &arg.house).await? {
+                House::Folder { engine, tenant } => {
+                    let job = engine.cancel(&tenant, &actor(), &arg.job_id).await?;
+                    job.state == JobState::Running
+                }
+                House::Server(client) => {
+                    let path = format!("/v1/exports/{}/cancel", arg.job_id);
+                    let key = arg.job_id.clone();
+                    let cancelled = ask(client, move |client| client.post_once(&path, &key, &Value::Null));
+                    cancelled.await?.body["state"] == JobState::Running.name()
+                }
+            };
+            if running {
+                eprintln!("{} stops as soon as its worker has heard", arg.job_id);
+            } else {
+                eprintln!("{} cancelled", arg.job_id);
             }
         }
         JobsCommand::Delete(arg) => {
-            let tenant = tenant(&engine, &arg).await?;
-            engine.delete_files(&tenant, &actor(), &arg.job_id).await?;
+            match House::open(place, &arg.house).await? {
+                House::Folder { engine, tenant } => {
+                    engine.delete_files(&tenant, &actor(), &arg.job_id).await?;
+                }
+                House::Server(client) => {
+                    let path = format!("/v1/exports/{}/files", arg.job_id);
+                    ask(client, move |client| client.delete(&path)).await?;
+                }
+            }
             eprintln!("the files of {} are removed", arg.job_id);
         }
         JobsCommand::Hold(arg) => {
-            let tenant = tenant(&engine, &arg).await?;
-            engine.hold_files(&tenant, &actor(), &arg.job_id, true).await?;
+            hold(place, &arg, true).await?;
             eprintln!("the files of {} are kept until exeat jobs release", arg.job_id);
         }
         JobsCommand::Release(arg) => {
-            let tenant = tenant(&engine, &arg).await?;
-            let job = engine.hold_files(&tenant, &actor(), &arg.job_id, false).await?;
-            let until = job.expires_at.map(format_timestamp).unwrap_or_default();
+            let until = hold(place, &arg, false).await?;
             eprintln!("the files of {} are kept until {until}", arg.job_id);
         }
         JobsCommand::Sweep => {
+            let engine = Engine::open(place.settings()?).await?;
             let swept = engine.sweep().await?;
             eprintln!(
                 "{} exports purged, {} attempts that no export owns removed",
                 swept.purged, swept.orphans
             );
+            engine.directory().close().await;
         }
     }
-    engine.directory().close().await;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn tenant(engine: &Engine, arg: &JobArg) -> Result<Tenant> {
-    Ok(engine.directory().tenant(&arg.tenant).await?)
+async fn list(place: &Place, house: &HouseArgs, limit: u32) -> Result<()> {
+    let lines: Vec<Value> = match House::open(place, house).await? {
+        House::Folder { engine, tenant } => {
+            let jobs = engine.directory().jobs(&tenant, limit).await?;
+            jobs.iter().map(line).collect()
+        }
+        House::Server(client) => {
+            let page = ask(client, move |client| {
+                client.get(&format!("/v1/exports?limit={limit}"))
+            });
+            page.await?.body["exports"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default()
+        }
+    };
+    for line in lines {
+        println!("{line}");
+    }
+    Ok(())
 }
 
-fn line(job: &Job) -> serde_json::Value {
+/// Orders that files are kept, or lifts the order; says until when they are then.
+async fn hold(place: &Place, arg: &JobArg, hold: bool) -> Result<String> {
+    match House::open(place, &arg.house).await? {
+        House::Folder { engine, tenant } => {
+            let job = engine.hold_files(&tenant, &actor(), &arg.job_id, hold).await?;
+            Ok(job.expires_at.map(format_timestamp).unwrap_or_default())
+        }
+        House::Server(client) => {
+            let path = format!("/v1/exports/{}/hold", arg.job_id);
+            let held = ask(client, move |client| {
+                if hold {
+                    client.put(&path)
+                } else {
+                    client.delete(&path)
+                }
+            });
+            Ok(held.await?.body["expires_at"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned())
+        }
+    }
+}
+
+fn line(job: &Job) -> Value {
     serde_json::json!({
         "id": job.job_id, "state": job.state.name(), "actor": job.actor, "attempt": job.attempt,
         "created_at": format_timestamp(job.created_at), "finished_at": job.finished_at.map(format_timestamp),

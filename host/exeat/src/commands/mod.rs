@@ -1,12 +1,15 @@
 //! One file a command.
 
 mod audit;
+mod client;
 mod demo;
 mod export;
 mod fields;
+mod house;
 mod jobs;
 mod link_key;
 mod plugin;
+mod remote_export;
 mod serve;
 mod source;
 mod tenant;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use exeat_api::App;
-use exeat_engine::Engine;
 use exeat_engine::worker::{self, Stop};
+use exeat_engine::{Engine, EngineSettings};
 use tokio::net::TcpListener;
 
 use super::interrupted;
@@ -17,12 +17,21 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Serves until interrupted.
 pub(crate) async fn run(place: &Place, args: ServeArgs) -> Result<ExitCode> {
-    let engine = Engine::open(place.settings_with(args.house.settings())?).await?;
+    let settings = EngineSettings {
+        webhooks: args.house.webhooks(),
+        ..place.settings_with(args.house.settings())?
+    };
+    let engine = Engine::open(settings).await?;
     engine.vault().check().await?;
     place.warn_of_local_files();
     let listener = listen(args.listen).await?;
     eprintln!("listening on http://{}", listener.local_addr()?);
-    let app = App::new(engine.clone()).reached_at(args.public_url.as_deref());
+    let mut app = App::new(engine.clone())
+        .reached_at(args.public_url.as_deref())
+        .limited_to(args.rate_limit);
+    if let Some(issuer) = args.oidc.settings() {
+        app = app.trusting(issuer).context("--oidc-issuer")?;
+    }
     serve(engine, app, listener, args.workers, args.house.grace).await
 }
 
@@ -69,7 +78,7 @@ pub(super) async fn serve(
         tokio::time::sleep(LAST_WORDS).await;
     };
     tokio::select! {
-        served = served => served?,
+        () = served => {}
         () = overdue => tracing::warn!("requests were cut off: they took longer than the time to stop"),
     }
     stop.soon.cancel();

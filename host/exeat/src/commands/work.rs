@@ -3,15 +3,19 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use exeat_engine::Engine;
 use exeat_engine::worker::{self, Stop};
+use exeat_engine::{Engine, EngineSettings};
 
 use super::interrupted;
 use crate::cli::{Place, WorkArgs};
 
 /// Runs exports until interrupted. A second interruption hands back what is at hand at once.
 pub(crate) async fn run(place: &Place, args: WorkArgs) -> Result<ExitCode> {
-    let engine = Engine::open(place.settings_with(args.house.settings())?).await?;
+    let settings = EngineSettings {
+        webhooks: args.house.webhooks(),
+        ..place.settings_with(args.house.settings())?
+    };
+    let engine = Engine::open(settings).await?;
     engine.vault().check().await?;
     place.warn_of_local_files();
     let stop = Stop::default();

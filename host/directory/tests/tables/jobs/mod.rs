@@ -116,6 +116,8 @@ pub(super) fn new_job(priority: Priority) -> NewJob {
         priority,
         timeout: LONG,
         retention: LONG,
+        sensitive: false,
+        idempotency: None,
     }
 }
 

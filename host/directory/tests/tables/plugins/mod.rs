@@ -264,6 +264,8 @@ async fn a_plugin_is_not_deleted_while_a_job_asks_for_it(database: TestDatabase)
             priority: Priority::Normal,
             timeout: LEASE,
             retention: LEASE,
+            sensitive: false,
+            idempotency: None,
         };
         directory
             .queue_job(tenant, &job, QueueLimits::default())

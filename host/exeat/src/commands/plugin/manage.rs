@@ -7,7 +7,8 @@ use exeat_directory::format_timestamp;
 use serde_json::{Value, json};
 
 use super::super::actor;
-use super::house::{House, split};
+use super::super::house::House;
+use super::version::split;
 use crate::cli::{HouseArgs, Place, VersionArg};
 
 /// Prints what a version has logged.

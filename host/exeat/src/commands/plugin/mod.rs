@@ -3,7 +3,6 @@
 mod bench;
 mod build;
 mod check;
-mod house;
 mod inspect;
 mod limits;
 mod list;
@@ -14,6 +13,7 @@ mod project;
 mod push;
 mod run;
 mod test;
+mod version;
 mod workshop;
 
 use std::process::ExitCode;

@@ -9,7 +9,8 @@ use indicatif::ProgressBar;
 use serde_json::Value;
 
 use super::super::actor;
-use super::house::{Client, House};
+use super::super::client::Client;
+use super::super::house::House;
 use super::{paint, workshop};
 use crate::cli::{ComponentArg, HouseArgs, Place};
 

@@ -1,0 +1,140 @@
+//! Talks to a server.
+
+use std::io::Read;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use serde_json::Value;
+
+/// How long a server may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A server, and who we are to it.
+#[derive(Clone)]
+pub(super) struct Client {
+    url: String,
+    token: String,
+    agent: ureq::Agent,
+}
+
+/// What a server answered: status and JSON.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Value,
+}
+
+type Response = ureq::http::Response<ureq::Body>;
+
+impl Client {
+    pub(super) fn new(url: &str, token: &str) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(PATIENCE))
+            .timeout_recv_response(Some(PATIENCE));
+        Self {
+            url: url.trim_end_matches('/').to_owned(),
+            token: token.to_owned(),
+            agent: config.build().into(),
+        }
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.token)
+    }
+
+    pub(super) fn get(&self, path: &str) -> Result<Answer> {
+        let request = self
+            .agent
+            .get(format!("{}{path}", self.url))
+            .header("Authorization", self.bearer());
+        self.answer(request.call())
+    }
+
+    pub(super) fn delete(&self, path: &str) -> Result<Answer> {
+        let request = self
+            .agent
+            .delete(format!("{}{path}", self.url))
+            .header("Authorization", self.bearer());
+        self.answer(request.call())
+    }
+
+    /// Sends nothing but the wish.
+    pub(super) fn put(&self, path: &str) -> Result<Answer> {
+        let request = self
+            .agent
+            .put(format!("{}{path}", self.url))
+            .header("Authorization", self.bearer());
+        self.answer(request.send_empty())
+    }
+
+    /// Sends a component.
+    pub(super) fn post(&self, path: &str, body: &[u8]) -> Result<Answer> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.url))
+            .header("Authorization", self.bearer());
+        self.answer(request.header("Content-Type", "application/wasm").send(body))
+    }
+
+    /// Sends JSON, once, however often it is sent under this key.
+    pub(super) fn post_once(&self, path: &str, key: &str, body: &Value) -> Result<Answer> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.url))
+            .header("Authorization", self.bearer())
+            .header("Idempotency-Key", key)
+            .header("Content-Type", "application/json");
+        self.answer(request.send(body.to_string()))
+    }
+
+    /// A file from this byte on.
+    pub(super) fn download(&self, path: &str, from: u64) -> Result<impl Read + use<>> {
+        let request = self
+            .agent
+            .get(format!("{}{path}", self.url))
+            .header("Authorization", self.bearer())
+            .header("Range", format!("bytes={from}-"));
+        let mut response = self.heard(request.call())?;
+        match response.status().as_u16() {
+            206 => Ok(response.into_body().into_reader()),
+            // An empty file has no part.
+            200 | 416 if from == 0 => Ok(response.into_body().into_reader()),
+            status => Err(problem(status, &json(&mut response))),
+        }
+    }
+
+    fn heard(&self, response: Result<Response, ureq::Error>) -> Result<Response> {
+        response.map_err(|error| anyhow!("{} does not answer: {error}", self.url))
+    }
+
+    fn answer(&self, response: Result<Response, ureq::Error>) -> Result<Answer> {
+        let mut response = self.heard(response)?;
+        let status = response.status().as_u16();
+        let body = json(&mut response);
+        if status >= 400 {
+            return Err(problem(status, &body));
+        }
+        Ok(Answer { status, body })
+    }
+}
+
+fn json(response: &mut Response) -> Value {
+    let text = response.body_mut().read_to_string().unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// A problem (RFC 9457) as an error of one sentence and a hint.
+fn problem(status: u16, body: &Value) -> anyhow::Error {
+    let text = |key: &str| body.get(key).and_then(Value::as_str);
+    let mut message = text("detail").map_or_else(|| format!("the server answers {status}"), str::to_owned);
+    if let Some(pointer) = text("pointer").filter(|pointer| !pointer.is_empty()) {
+        message.push_str(&format!(" (at {pointer})"));
+    }
+    if let Some(reason) = text("reason").or_else(|| text("code")) {
+        message.push_str(&format!(" ({reason})"));
+    }
+    if let Some(hint) = text("hint") {
+        message.push_str(&format!("\nhint: {hint}"));
+    }
+    anyhow!(message)
+}
