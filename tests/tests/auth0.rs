@@ -28,6 +28,8 @@ impl Stage {
             "auth0",
             "--scope",
             "read:users",
+            "--scope",
+            "export:sensitive",
         ];
         let token = house.ok(&token).stdout.trim().to_owned();
         let server = Server::start(&house);

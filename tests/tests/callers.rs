@@ -125,7 +125,7 @@ fn a_dry_run_is_the_export_of_a_few_users_and_makes_none() {
     let (house, server, token) = acme(2_000);
     let request = json!({
         "format": "csv", "filter": {"state": "active"},
-        "transforms": [{"plugin": "exeat/pseudonymize", "config": {"columns": ["email"]}}],
+        "transforms": [{"plugin": "exeat/pseudonymize", "config": {"fields": ["email"]}}],
     });
     let tried = server.post("/v1/exports/dry-run?rows=5", &token, &request.to_string());
     assert_eq!(tried.status, 200, "{}", tried.text());
@@ -141,7 +141,7 @@ fn a_dry_run_is_the_export_of_a_few_users_and_makes_none() {
 
     let adapted = r#"{"adapter": {"plugin": "exeat/auth0"}, "on_reject": "skip"}"#;
     let adapted = server.post("/v1/exports/dry-run", &token, adapted).json();
-    assert!(adapted["files"].as_array().unwrap().len() >= 2, "{adapted}");
+    assert_eq!(adapted["files"][0]["name"], "users-0001.json");
     assert_eq!(adapted["rows"]["read"], 10);
     assert_eq!(
         server.get("/v1/exports", &token).json()["exports"]
@@ -223,7 +223,7 @@ fn sensitive_fields_need_a_scope_of_their_own_whatever_the_door() {
     assert_eq!(code(&server.get("/v1/users?fields=last_ip", &plain)), missing);
     // A plugin gets no more than whoever asked may have.
     let adapted =
-        r#"{"adapter": {"plugin": "exeat/auth0"}, "on_reject": "skip", "fields": ["user_id", "email"]}"#;
+        r#"{"adapter": {"plugin": "exeat/auth0"}, "on_reject": "skip", "filter": {"state": "active"}}"#;
     let of = |token: &str| {
         let answer = server.post("/v1/exports/dry-run", token, adapted);
         answer.text()
@@ -272,7 +272,7 @@ fn events(server: &Server, token: &str, id: &str, last: Option<&str>) -> (u16, V
 #[test]
 fn an_exports_progress_is_pushed_to_its_end_and_resumed_where_it_broke_off() {
     let (house, server, token) = acme(60_000);
-    let body = r#"{"format": "ndjson", "transforms": [{"plugin": "exeat/no-op"}]}"#;
+    let body = r#"{"format": "ndjson", "transforms": [{"plugin": "exeat/pseudonymize"}]}"#;
     let id = server.create_export(&token, body);
     let (status, heard) = events(&server, &token, &id, None);
     assert_eq!(status, 200);
@@ -324,7 +324,7 @@ fn a_request_has_a_name_in_its_answer_and_in_its_problem() {
 #[test]
 fn what_is_too_large_is_refused_by_its_status() {
     let (_house, server, token) = acme(10);
-    let long = "x".repeat(100 << 10);
+    let long = "x".repeat(80 << 10);
     let refused = server.get_with("/v1/fields", &token, &[("X-Long", &long)]);
     assert_eq!(refused.status, 431);
     let body = json!({"metadata": {"long": "x".repeat(2 << 20)}}).to_string();

@@ -51,7 +51,7 @@ pub(crate) struct Problem {
     request_id: Option<String>,
     /// Beside the body.
     #[serde(skip)]
-    header: Option<(HeaderName, String)>,
+    header: Option<Box<(HeaderName, String)>>,
 }
 
 /// When it makes sense to try again what there is no room for now.
@@ -85,7 +85,7 @@ impl Problem {
 
     /// A header that belongs to the answer.
     pub(crate) fn header(mut self, name: HeaderName, value: String) -> Self {
-        self.header = Some((name, value));
+        self.header = Some(Box::new((name, value)));
         self
     }
 
@@ -129,7 +129,7 @@ impl IntoResponse for Problem {
             let soon = HeaderValue::from_static(RETRY_AFTER_SECONDS);
             response.headers_mut().insert(header::RETRY_AFTER, soon);
         }
-        if let Some((name, value)) = header
+        if let Some((name, value)) = header.map(|header| *header)
             && let Ok(value) = HeaderValue::try_from(value)
         {
             response.headers_mut().insert(name, value);

@@ -343,8 +343,9 @@ impl Directory {
         let now = now_us();
         let claim = format!(
             "UPDATE webhook_deliveries SET attempts = attempts + 1, next_at = $2
-             WHERE delivery_id = (SELECT delivery_id FROM webhook_deliveries
-                                  WHERE state = 'waiting' AND next_at <= $1 ORDER BY next_at LIMIT 1 {skip_locked})
+             WHERE delivery_id = (SELECT j.delivery_id FROM webhook_deliveries j
+                                  WHERE j.state = 'waiting' AND j.next_at <= $1 ORDER BY j.next_at
+                                  LIMIT 1 {skip_locked})
              RETURNING delivery_id, tenant_id, webhook, payload, attempts"
         );
         let claimed = sqlx::query(sqlx::AssertSqlSafe(claim))
