@@ -1,4 +1,4 @@
-//! Clients that other people wrote, unmodified, at Exeat's doors: the SDKs of Auth0.
+//! Clients that other people wrote, unmodified, at Exeat's doors: the SDKs of Auth0, and schemathesis.
 
 use std::path::Path;
 use std::process::Command;

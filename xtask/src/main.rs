@@ -21,7 +21,7 @@ cargo xtask bench [--quick] [--only GROUP]  build in release, measure, and keep 
                           transforms, adapters, encoders, sqlite, postgres, scaling, life
 cargo xtask budgets [--write]  count instructions and compare them with what is allowed
 cargo xtask kits          try the kit of every language as an author would: new, build, test, push, export
-cargo xtask clients       let the unmodified SDKs of Auth0 export users from a server
+cargo xtask clients       let the unmodified SDKs of Auth0, and schemathesis, loose on a server
 cargo xtask plugins       build the shipped plugins alone
 cargo xtask deny          check licenses, sources and the walls between the rooms
 cargo xtask fleet [N [USERS]]  build in release, let 1, 2 and 3 workers make N exports (1,000 of 1,000 users)

@@ -62,7 +62,10 @@ async fn the_end_of_an_export_is_told_to_those_who_want_to_hear_of_it(database: 
     };
     let of_failed = ("export.failed".to_owned(), failed.job_id);
     let of_completed = ("export.completed".to_owned(), completed.job_id);
-    assert_eq!(told(&office.acme, "failures").await, [of_failed.clone()]);
+    assert_eq!(
+        told(&office.acme, "failures").await,
+        std::slice::from_ref(&of_failed)
+    );
     assert_eq!(told(&office.acme, "all").await, [of_failed, of_completed]);
     assert!(told(&office.globex, "theirs").await.is_empty());
     assert!(directory.delete_webhook(&office.acme, "all").await.unwrap());

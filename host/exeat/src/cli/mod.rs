@@ -14,7 +14,7 @@ use exeat_directory::tokens::Scope;
 use exeat_encode::{Compression, Format, FormulaPolicy};
 
 pub(crate) use jobs::{JobArg, JobHouse, JobsCommand, WorkArgs};
-pub(crate) use place::{HouseArgs, Place};
+pub(crate) use place::{HouseArgs, OptionalHouseArgs, Place};
 pub(crate) use plugin::{BenchArgs, ComponentArg, KindArg, LangArg, PluginCommand, RunArgs, VersionArg};
 
 /// Exeat lets users leave: consistent exports of a tenant's users, without what must not leave.

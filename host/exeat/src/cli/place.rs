@@ -147,3 +147,17 @@ pub(crate) struct HouseArgs {
     #[arg(long, env = "EXEAT_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
 }
+
+/// The same; without either, what ships.
+#[derive(Debug, Args)]
+pub(crate) struct OptionalHouseArgs {
+    /// Tenant whose plugins are listed beside those that ship
+    #[arg(long, conflicts_with = "server")]
+    pub(crate) tenant: Option<String>,
+    /// URL of a server; the token says which tenant
+    #[arg(long, env = "EXEAT_SERVER", value_name = "URL", requires = "token")]
+    pub(crate) server: Option<String>,
+    /// Token for the server
+    #[arg(long, env = "EXEAT_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+}

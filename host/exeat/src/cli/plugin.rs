@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::place::HouseArgs;
+use super::place::{HouseArgs, OptionalHouseArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginCommand {
@@ -220,14 +220,6 @@ pub(crate) struct BenchArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// Where plugins are; without either, those that ship.
-#[derive(Debug, Args)]
-pub(crate) struct OptionalHouseArgs {
-    /// Tenant whose plugins are listed beside those that ship
-    #[arg(long)]
-    pub(crate) tenant: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -42,9 +42,7 @@ pub(crate) async fn run(place: &Place, command: PluginCommand) -> Result<ExitCod
             json,
         } => inspect::run(&component, config.as_deref(), json),
         PluginCommand::Push { component, house } => push::run(place, &component, &house).await,
-        PluginCommand::List { house, schemas, json } => {
-            list::run(place, house.tenant.as_deref(), schemas, json).await
-        }
+        PluginCommand::List { house, schemas, json } => list::run(place, &house, schemas, json).await,
         PluginCommand::Logs {
             version,
             house,
