@@ -156,6 +156,10 @@ fn a_link_of_such_a_token_is_good_for_no_longer_than_it() {
         let changed = path.replace("acme", "other");
         assert_eq!(server.send("GET", &changed, None, None).status, 403);
     }
+    // A name is anybody's to write: nothing is noted where a stranger says that it is somebody's.
+    let noted = |record: &Value| record["action"] == "user.bulk_export_download_refused";
+    assert!(!house.audit_of("other").iter().any(noted));
+    assert!(house.audit().iter().any(noted), "one that was signed is noted");
 }
 
 #[test]

@@ -143,8 +143,7 @@ async fn queue(engine: &Engine) -> Job {
         actor: ACTOR.to_owned(),
         rights: FieldRights::Ordinary,
     };
-    let spec = engine.check(&requester, &request).await.unwrap();
-    let queuing = engine.queue(&requester, &request, &spec, None).await;
+    let queuing = engine.request(&requester, &request, None).await;
     queuing.unwrap().job
 }
 

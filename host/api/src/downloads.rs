@@ -160,7 +160,7 @@ fn link_problem(refusal: LinkRefusal) -> Problem {
 /// Records that a link was refused, where it names a token: only its tenant has a trail for it.
 async fn refuse(app: &App, link: &SignedLink, id: &str, refusal: LinkRefusal) -> Result<(), Problem> {
     let directory = app.engine.directory();
-    let Some((tenant, holder)) = link.holder(directory).await? else {
+    let Some((tenant, holder)) = link.holder(directory, refusal).await? else {
         return Ok(());
     };
     let job = directory.job(&tenant, id).await?;

@@ -1,6 +1,7 @@
 //! `GET /v1/exports/{id}/events`: an export's progress, pushed (server-sent events).
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aide::axum::ApiRouter;
@@ -11,6 +12,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use exeat_directory::jobs::{Job, JobState};
 use futures::{Stream, StreamExt as _};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::App;
@@ -23,7 +25,13 @@ use crate::problem::Problem;
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// How often the export is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often, in looks, whoever listens is asked again whether they may.
+const ASK_EVERY: u32 = 10;
+
+/// Listeners of one server, at most.
+pub(crate) const MAX_LISTENERS: usize = 200;
 
 /// How long silence lasts at most: proxies hang up on connections that say nothing.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -37,6 +45,7 @@ pub(crate) fn routes() -> ApiRouter<App> {
         get_with(events, |op| {
             let summary = "Hear of an export's progress, from where Last-Event-ID says";
             op.named("watchExport", "exports", summary)
+                .refuses(&["too-many-listeners"])
                 .answers_bytes(
                     200,
                     "Events `progress`, then `completed`, `failed` or `cancelled`: \
@@ -69,13 +78,19 @@ async fn events(
         // What tells a listener not to come back.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
+    let Ok(place) = Arc::clone(&app.listeners).try_acquire_owned() else {
+        let detail = format!("{MAX_LISTENERS} listen already, which is the most at once");
+        return Err(Problem::new("too-many-listeners", detail));
+    };
     let closing = app.engine.closing().clone();
     let watch = Watch {
         app,
         granted,
         job,
         said: last.map(str::to_owned),
+        looks: 0,
         until: Instant::now() + LIFETIME,
+        _place: place,
     };
     let events = watch.events().take_until(closing.cancelled_owned());
     let events = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
@@ -90,7 +105,9 @@ struct Watch {
     job: Job,
     /// The last event that they have.
     said: Option<String>,
+    looks: u32,
     until: Instant,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Watch {
@@ -111,7 +128,11 @@ impl Watch {
     /// Looks again; nothing if whoever watches must not, or there is nothing to see any more.
     async fn look(&mut self) -> Option<()> {
         let directory = self.app.engine.directory();
-        if Instant::now() > self.until || !self.granted.still_holds(directory).await {
+        self.looks += 1;
+        if Instant::now() > self.until {
+            return None;
+        }
+        if self.looks.is_multiple_of(ASK_EVERY) && !self.granted.still_holds(directory).await {
             return None;
         }
         let job = directory.job(self.granted.tenant(), &self.job.job_id).await;

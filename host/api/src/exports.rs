@@ -294,9 +294,7 @@ pub(crate) async fn request_export(
     request: ExportRequest,
     IdempotencyKey(key): IdempotencyKey,
 ) -> Result<Made<202, ExportView>, Problem> {
-    let requester = granted.requester();
-    let spec = app.engine.check(&requester, &request).await?;
-    let queuing = app.engine.queue(&requester, &request, &spec, key).await?;
+    let queuing = app.engine.request(&granted.requester(), &request, key).await?;
     Ok(Made {
         location: format!("/v1/exports/{}", queuing.job.job_id),
         body: ExportView::of(&queuing.job),

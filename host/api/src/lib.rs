@@ -35,11 +35,13 @@ pub use oidc::{OidcError, OidcSettings};
 pub use server::{document, router, serve};
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
 use exeat_directory::DirectoryError;
 use exeat_directory::tokens::{Bearer, is_token};
 use exeat_engine::Engine;
+use tokio::sync::Semaphore;
 
 use oidc::Oidc;
 use rate::RateLimit;
@@ -55,6 +57,8 @@ pub struct App {
     public_url: Option<String>,
     rate_limit: RateLimit,
     oidc: Option<Oidc>,
+    /// Places of those who listen to events.
+    listeners: Arc<Semaphore>,
 }
 
 impl App {
@@ -65,6 +69,7 @@ impl App {
             public_url: None,
             rate_limit: RateLimit::per_second(DEFAULT_RATE),
             oidc: None,
+            listeners: Arc::new(Semaphore::new(events::MAX_LISTENERS)),
         }
     }
 

@@ -3,7 +3,7 @@
 //! a while, and looked for again when a token names one that is not known.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use exeat_directory::tokens::{Bearer, Credential, Scope};
@@ -15,7 +15,6 @@ use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// How long keys are taken to be the issuer's.
@@ -79,6 +78,8 @@ pub(crate) struct Oidc {
     settings: Arc<OidcSettings>,
     client: Client,
     keys: Arc<Mutex<Keys>>,
+    /// Held by whoever looks for keys.
+    looking: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -86,6 +87,12 @@ struct Keys {
     keys: HashMap<String, Jwk>,
     found: Option<Instant>,
     looked: Option<Instant>,
+}
+
+impl Keys {
+    fn may_be_looked_for(&self) -> bool {
+        self.looked.is_none_or(|at| at.elapsed() > LOOK_AGAIN)
+    }
 }
 
 /// Shows no keys: there may be many.
@@ -123,6 +130,7 @@ impl Oidc {
             settings: Arc::new(settings),
             client: client.build()?,
             keys: Arc::default(),
+            looking: Arc::default(),
         })
     }
 
@@ -181,23 +189,53 @@ impl Oidc {
     }
 
     /// The issuer's key of this name. One that is not known may be new, and keys that are old may be
-    /// the issuer's no more: both are looked for again.
+    /// the issuer's no more: both are looked for again, by a task of its own, so that nobody who
+    /// hangs up ends it for all.
     async fn key(&self, name: &str) -> Option<Jwk> {
-        let mut keys = self.keys.lock().await;
-        let stale = keys.found.is_none_or(|at| at.elapsed() > FRESH);
-        let wanted = stale || !keys.keys.contains_key(name);
-        if wanted && keys.looked.is_none_or(|at| at.elapsed() > LOOK_AGAIN) {
-            keys.looked = Some(Instant::now());
-            match self.find_keys().await {
-                Ok(found) => {
-                    keys.keys = found;
-                    keys.found = Some(Instant::now());
+        let (known, stale) = {
+            let keys = self.keys();
+            let known = keys.keys.get(name).cloned();
+            if !keys.may_be_looked_for() {
+                return known;
+            }
+            (known, keys.found.is_none_or(|at| at.elapsed() > FRESH))
+        };
+        match known {
+            Some(known) => {
+                if stale {
+                    // It goes on until another one is found.
+                    tokio::spawn(self.clone().look());
                 }
-                // The keys that are known go on until it answers again.
-                Err(error) => tracing::warn!(%error, "the issuer's keys cannot be found"),
+                Some(known)
+            }
+            None => {
+                tokio::spawn(self.clone().look()).await.ok()?;
+                self.keys().keys.get(name).cloned()
             }
         }
-        keys.keys.get(name).cloned()
+    }
+
+    fn keys(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks for the issuer's keys, unless somebody just did.
+    async fn look(self) {
+        let _one_at_a_time = self.looking.lock().await;
+        if !self.keys().may_be_looked_for() {
+            return;
+        }
+        let found = self.find_keys().await;
+        let mut keys = self.keys();
+        keys.looked = Some(Instant::now());
+        match found {
+            Ok(found) => {
+                keys.keys = found;
+                keys.found = Some(Instant::now());
+            }
+            // The keys that are known go on until it answers again.
+            Err(error) => tracing::warn!(%error, "the issuer's keys cannot be found"),
+        }
     }
 
     async fn find_keys(&self) -> Result<HashMap<String, Jwk>, OidcError> {

@@ -11,10 +11,11 @@ use aide::operation::parameters_from_schema;
 use aide::swagger::Swagger;
 use aide::transform::TransformOperation;
 use aide::util::iter_operations_mut;
+use axum::Router;
 use axum::body::Bytes;
+use axum::http::header;
 use axum::response::Html;
 use axum::routing::get;
-use axum::{Json, Router};
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
 
@@ -108,7 +109,8 @@ fn bearer() -> SecurityScheme {
 
 /// Routes at which the description is to be had: for programs, and for people.
 pub(crate) fn routes(document: &OpenApi) -> Router<App> {
-    let json = Json(serde_json::to_value(document).unwrap_or_default());
+    let json = Bytes::from(serde_json::to_vec(document).unwrap_or_default());
+    let json = ([(header::CONTENT_TYPE, "application/json")], json);
     let page = Bytes::from(Swagger::new("openapi.json").with_title("Exeat").html());
     Router::new()
         .route("/openapi.json", get(async move || json))

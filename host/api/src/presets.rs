@@ -21,6 +21,9 @@ use crate::openapi::Describe as _;
 use crate::output::{Made, With};
 use crate::problem::Problem;
 
+/// Bytes of a preset, at most: many are shown at once.
+const MAX_BYTES: usize = 16 << 10;
+
 pub(crate) fn routes() -> ApiRouter<App> {
     ApiRouter::new()
         .api_route(
@@ -36,7 +39,7 @@ pub(crate) fn routes() -> ApiRouter<App> {
                         .response::<200, Json<PresetView>>()
                         .response::<201, Json<PresetView>>()
                         .refuses(&REQUEST_PROBLEMS)
-                        .refuses(&["invalid-name", "too-many-presets"])
+                        .refuses(&["invalid-name", "too-many-presets", "too-large-preset"])
                 })
                 .delete_with(delete, |op| op.named("deletePreset", "exports", "Forget a preset")),
         )
@@ -115,13 +118,19 @@ async fn write(
     check_name(&name)?;
     app.engine.check(&granted.requester(), &request).await?;
     let json = serde_json::to_string(&request).map_err(|error| Problem::internal(&error))?;
+    if json.len() > MAX_BYTES {
+        let detail = format!("a preset has at most {MAX_BYTES} bytes");
+        return Err(Problem::new("too-large-preset", detail));
+    }
     let directory = app.engine.directory();
-    let written = directory.write_preset(granted.tenant(), &name, &json).await?;
+    let audited = changed(&granted, &name, "written");
+    let written = directory
+        .write_preset(granted.tenant(), &name, &json, &audited)
+        .await?;
     if written == PresetWritten::TooMany {
         let detail = format!("a tenant has at most {MAX_PRESETS} presets");
         return Err(Problem::new("too-many-presets", detail));
     }
-    audit(&app, &granted, &name, "written").await?;
     let view = find(&app, &granted, &name).await?;
     Ok(match written {
         PresetWritten::Made => With::<201, _>(view).into_response(),
@@ -134,26 +143,21 @@ async fn delete(
     granted: Granted<CreateExports>,
     At(PresetName { name }): At<PresetName>,
 ) -> Result<NoContent, Problem> {
-    if !app
-        .engine
-        .directory()
-        .delete_preset(granted.tenant(), &name)
-        .await?
-    {
+    let audited = changed(&granted, &name, "deleted");
+    let directory = app.engine.directory();
+    if !directory.delete_preset(granted.tenant(), &name, &audited).await? {
         return Err(not_found());
     }
-    audit(&app, &granted, &name, "deleted").await?;
     Ok(NoContent)
 }
 
-async fn audit<S>(app: &App, granted: &Granted<S>, name: &str, change: &str) -> Result<(), Problem> {
-    let record = AuditRecord {
+fn changed<S>(granted: &Granted<S>, name: &str, change: &str) -> AuditRecord {
+    AuditRecord {
         actor: granted.actor(),
         action: PRESET_CHANGED,
         job_id: None,
         detail: json!({"preset": name, "change": change}),
-    };
-    Ok(app.engine.directory().record(granted.tenant(), &record).await?)
+    }
 }
 
 /// `POST /v1/presets/{name}/exports`.

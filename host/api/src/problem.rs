@@ -149,7 +149,7 @@ impl OperationOutput for Problem {
         ctx: &mut GenContext,
         operation: &mut Operation,
     ) -> Vec<(Option<Status>, Described)> {
-        may_refuse(ctx, operation, &["internal", "unavailable"]);
+        may_refuse(ctx, operation, &["internal", "unavailable", "too-slow"]);
         Vec::new()
     }
 }
@@ -188,6 +188,10 @@ impl From<EngineError> for Problem {
                 Self::new("unavailable", "the database or the store cannot be reached")
             }
             EngineError::Vault(error) => error.into(),
+            EngineError::Export(ExportFailure::TimedOut) => {
+                Self::new("too-slow", "there are too many users to do this while you wait")
+                    .hint("request an export, or a stream")
+            }
             EngineError::Export(busy @ ExportFailure::Busy) => Self::new("busy", busy.to_string()),
             EngineError::Directory(error) => error.into(),
             other => Self::internal(&other),

@@ -1,5 +1,6 @@
 //! Routes, limits and the server itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aide::axum::ApiRouter;
@@ -15,6 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::linger::linger;
@@ -38,6 +40,9 @@ const HEADER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long an answer may take. The longest are those to uploads.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Connections at once, at most: others wait until one ends.
+const MAX_CONNECTIONS: usize = 4_096;
 
 /// Rest after a connection that could not be accepted.
 const AFTER_A_FAULT: Duration = Duration::from_millis(100);
@@ -101,9 +106,14 @@ pub async fn serve(app: App, listener: TcpListener, stop: CancellationToken) {
         .header_read_timeout(HEADER_PATIENCE)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD_BYTES);
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let accepting = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            accepted = accepting => accepted,
             () = stop.cancelled() => break,
         };
         let connection = match accepted {
@@ -118,6 +128,7 @@ pub async fn serve(app: App, listener: TcpListener, stop: CancellationToken) {
         let service = TowerToHyperService::new(router.clone());
         let serving = graceful.watch(http.serve_connection(TokioIo::new(connection), service));
         tokio::spawn(async move {
+            let _place = place;
             if let Err(error) = serving.await {
                 tracing::debug!(%error, "a connection ended badly");
             }

@@ -174,14 +174,14 @@ async fn write(
     app.engine.settings().webhooks.check(&body.url)?;
     let events = body.events.unwrap_or_else(|| WebhookEvent::ALL.to_vec());
     let directory = app.engine.directory();
+    let audited = changed(&granted, &name, "written");
     let written = directory
-        .write_webhook(granted.tenant(), &name, &body.url, &events)
+        .write_webhook(granted.tenant(), &name, &body.url, &events, &audited)
         .await?;
     if written == WebhookWritten::TooMany {
         let detail = format!("a tenant has at most {MAX_WEBHOOKS} webhooks");
         return Err(Problem::new("too-many-webhooks", detail));
     }
-    audit(&app, &granted, &name, "written").await?;
     let view = find(&app, &granted, &name).await?;
     Ok(match written {
         WebhookWritten::Made(secret) => With::<201, _>(view.with_secret(&secret)).into_response(),
@@ -194,26 +194,24 @@ async fn delete(
     granted: Granted<ManageExports>,
     At(WebhookName { name }): At<WebhookName>,
 ) -> Result<NoContent, Problem> {
-    if !app
-        .engine
-        .directory()
-        .delete_webhook(granted.tenant(), &name)
+    let audited = changed(&granted, &name, "deleted");
+    let directory = app.engine.directory();
+    if !directory
+        .delete_webhook(granted.tenant(), &name, &audited)
         .await?
     {
         return Err(not_found());
     }
-    audit(&app, &granted, &name, "deleted").await?;
     Ok(NoContent)
 }
 
-async fn audit<S>(app: &App, granted: &Granted<S>, name: &str, change: &str) -> Result<(), Problem> {
-    let record = AuditRecord {
+fn changed<S>(granted: &Granted<S>, name: &str, change: &str) -> AuditRecord {
+    AuditRecord {
         actor: granted.actor(),
         action: WEBHOOK_CHANGED,
         job_id: None,
         detail: json!({"webhook": name, "change": change}),
-    };
-    Ok(app.engine.directory().record(granted.tenant(), &record).await?)
+    }
 }
 
 /// How a secret is changed.
@@ -241,11 +239,11 @@ async fn rotate(
         return Err(Problem::new("invalid-duration", detail).at("/overlap_seconds"));
     }
     let directory = app.engine.directory();
+    let audited = changed(&granted, &name, "secret rotated");
     let secret = directory
-        .rotate_webhook_secret(granted.tenant(), &name, overlap)
+        .rotate_webhook_secret(granted.tenant(), &name, overlap, &audited)
         .await?;
     let secret = secret.ok_or_else(not_found)?;
-    audit(&app, &granted, &name, "secret rotated").await?;
     Ok(Json(find(&app, &granted, &name).await?.with_secret(&secret)))
 }
 
@@ -305,7 +303,11 @@ async fn redeliver(
     At(DeliveryId { name, delivery }): At<DeliveryId>,
 ) -> Result<NoContent, Problem> {
     let directory = app.engine.directory();
-    if !directory.redeliver(granted.tenant(), &name, &delivery).await? {
+    let audited = changed(&granted, &name, "message sent again");
+    let again = directory
+        .redeliver(granted.tenant(), &name, &delivery, &audited)
+        .await?;
+    if !again {
         return Err(Problem::new("not-found", "there is no such message"));
     }
     Ok(NoContent)

@@ -1,7 +1,9 @@
 //! Requests for exports that somebody keeps under a name.
 
 use sqlx::Row as _;
+use sqlx::any::AnyRow;
 
+use crate::audit::{self, AuditRecord};
 use crate::database::text;
 use crate::{Directory, DirectoryError, Tenant, format_timestamp, now_us};
 
@@ -40,6 +42,7 @@ impl Directory {
         tenant: &Tenant,
         name: &str,
         request: &str,
+        audited: &AuditRecord,
     ) -> Result<PresetWritten, DirectoryError> {
         let mut transaction = self.database.begin_for(tenant.id).await?;
         let names: Vec<String> = sqlx::query_scalar("SELECT name FROM presets WHERE tenant_id = $1")
@@ -60,6 +63,7 @@ impl Directory {
         .bind(now_us())
         .execute(&mut *transaction)
         .await?;
+        audit::insert(&mut transaction, tenant.id, audited).await?;
         transaction.commit().await?;
         Ok(if there {
             PresetWritten::Changed
@@ -78,15 +82,7 @@ impl Directory {
                 .bind(tenant.id)
                 .fetch_all(&self.database.pool)
                 .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Preset {
-                    name: row.try_get(0)?,
-                    request: row.try_get(1)?,
-                    changed_at: format_timestamp(row.try_get(2)?),
-                })
-            })
-            .collect()
+        rows.iter().map(from_row).collect()
     }
 
     /// The preset of this name.
@@ -94,20 +90,44 @@ impl Directory {
     /// # Errors
     /// The database refused.
     pub async fn preset(&self, tenant: &Tenant, name: &str) -> Result<Option<Preset>, DirectoryError> {
-        let mut presets = self.presets(tenant).await?.into_iter();
-        Ok(presets.find(|preset| preset.name == name))
+        let row =
+            sqlx::query("SELECT name, request, changed_at FROM presets WHERE tenant_id = $1 AND name = $2")
+                .bind(tenant.id)
+                .bind(text(name))
+                .fetch_optional(&self.database.pool)
+                .await?;
+        row.as_ref().map(from_row).transpose()
     }
 
     /// Forgets a preset; false if there is none.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn delete_preset(&self, tenant: &Tenant, name: &str) -> Result<bool, DirectoryError> {
+    pub async fn delete_preset(
+        &self,
+        tenant: &Tenant,
+        name: &str,
+        audited: &AuditRecord,
+    ) -> Result<bool, DirectoryError> {
+        let mut transaction = self.database.begin().await?;
         let deleted = sqlx::query("DELETE FROM presets WHERE tenant_id = $1 AND name = $2")
             .bind(tenant.id)
             .bind(text(name))
-            .execute(&self.database.pool)
+            .execute(&mut *transaction)
             .await?;
-        Ok(deleted.rows_affected() > 0)
+        if deleted.rows_affected() == 0 {
+            return Ok(false);
+        }
+        audit::insert(&mut transaction, tenant.id, audited).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
+}
+
+fn from_row(row: &AnyRow) -> Result<Preset, DirectoryError> {
+    Ok(Preset {
+        name: row.try_get(0)?,
+        request: row.try_get(1)?,
+        changed_at: format_timestamp(row.try_get(2)?),
+    })
 }

@@ -11,6 +11,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 use ulid::Ulid;
 
+use crate::audit::{self, AuditRecord};
 use crate::database::text;
 use crate::jobs::JobState;
 use crate::{Directory, DirectoryError, Tenant, format_timestamp, now_us};
@@ -19,6 +20,8 @@ use crate::{Directory, DirectoryError, Tenant, format_timestamp, now_us};
 pub const MAX_WEBHOOKS: u32 = 20;
 /// Bytes of a secret, within what the Standard Webhooks specification asks for: 24 to 64.
 const SECRET_BYTES: usize = 32;
+/// Messages of a tenant that may wait.
+const MAX_WAITING: i64 = 10_000;
 /// For how long deliveries that have ended are shown.
 const LOG_US: i64 = 30 * 86_400 * 1_000_000;
 
@@ -156,7 +159,16 @@ pub struct Delivery {
     pub last_error: Option<String>,
 }
 
-/// A message that is to be sent now.
+/// A message that could be sent now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// See [`Delivery::id`].
+    pub delivery_id: String,
+    /// Whose it is.
+    pub tenant_id: i64,
+}
+
+/// A message that is to be sent now, by whoever took it.
 #[derive(Clone, Debug)]
 pub struct DueDelivery {
     /// See [`Delivery::id`].
@@ -193,6 +205,7 @@ impl Directory {
         name: &str,
         url: &str,
         events: &[WebhookEvent],
+        audited: &AuditRecord,
     ) -> Result<WebhookWritten, DirectoryError> {
         let mut transaction = self.database.begin_for(tenant.id).await?;
         let names: Vec<String> = sqlx::query_scalar("SELECT name FROM webhooks WHERE tenant_id = $1")
@@ -218,6 +231,7 @@ impl Directory {
         .bind(now_us())
         .execute(&mut *transaction)
         .await?;
+        audit::insert(&mut transaction, tenant.id, audited).await?;
         transaction.commit().await?;
         Ok(if there {
             WebhookWritten::Changed
@@ -236,8 +250,10 @@ impl Directory {
         tenant: &Tenant,
         name: &str,
         overlap: Duration,
+        audited: &AuditRecord,
     ) -> Result<Option<WebhookSecret>, DirectoryError> {
         let secret = WebhookSecret::new()?;
+        let mut transaction = self.database.begin().await?;
         let until = now_us() + i64::try_from(overlap.as_micros()).unwrap_or_default();
         let rotated = sqlx::query(
             "UPDATE webhooks SET previous_secret = secret, previous_until = $4, secret = $3, changed_at = $5
@@ -248,9 +264,14 @@ impl Directory {
         .bind(secret.0.as_slice())
         .bind(until)
         .bind(now_us())
-        .execute(&self.database.pool)
+        .execute(&mut *transaction)
         .await?;
-        Ok((rotated.rows_affected() > 0).then_some(secret))
+        if rotated.rows_affected() == 0 {
+            return Ok(None);
+        }
+        audit::insert(&mut transaction, tenant.id, audited).await?;
+        transaction.commit().await?;
+        Ok(Some(secret))
     }
 
     /// The webhooks of a tenant, by name.
@@ -291,7 +312,12 @@ impl Directory {
     ///
     /// # Errors
     /// The database refused.
-    pub async fn delete_webhook(&self, tenant: &Tenant, name: &str) -> Result<bool, DirectoryError> {
+    pub async fn delete_webhook(
+        &self,
+        tenant: &Tenant,
+        name: &str,
+        audited: &AuditRecord,
+    ) -> Result<bool, DirectoryError> {
         let mut transaction = self.database.begin_for(tenant.id).await?;
         sqlx::query("DELETE FROM webhook_deliveries WHERE tenant_id = $1 AND webhook = $2")
             .bind(tenant.id)
@@ -303,8 +329,12 @@ impl Directory {
             .bind(text(name))
             .execute(&mut *transaction)
             .await?;
+        if deleted.rows_affected() == 0 {
+            return Ok(false);
+        }
+        audit::insert(&mut transaction, tenant.id, audited).await?;
         transaction.commit().await?;
-        Ok(deleted.rows_affected() > 0)
+        Ok(true)
     }
 
     /// What was, or is to be, sent to a webhook, the newest first; only those before this one.
@@ -333,53 +363,88 @@ impl Directory {
         rows.iter().map(delivery).collect()
     }
 
-    /// Takes a message that is to be sent, for as long as `lease`: whoever takes longer may find
-    /// that it was sent by somebody else, too.
+    /// Messages that are to be sent now: of each tenant the oldest few, so that nobody's many hold up
+    /// everybody's few.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn claim_delivery(&self, lease: Duration) -> Result<Option<DueDelivery>, DirectoryError> {
-        let skip_locked = self.database.dialect.skip_locked();
+    pub async fn due_deliveries(&self, of_each: u32, limit: u32) -> Result<Vec<Due>, DirectoryError> {
+        let rows = sqlx::query(
+            "SELECT delivery_id, tenant_id FROM (
+                SELECT delivery_id, tenant_id, next_at,
+                       row_number() OVER (PARTITION BY tenant_id ORDER BY next_at, delivery_id) AS place
+                FROM webhook_deliveries WHERE state = 'waiting' AND next_at <= $1) due
+             WHERE place <= $2 ORDER BY place, next_at LIMIT $3",
+        )
+        .bind(now_us())
+        .bind(i64::from(of_each))
+        .bind(i64::from(limit))
+        .fetch_all(&self.database.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Due {
+                    delivery_id: row.try_get(0)?,
+                    tenant_id: row.try_get(1)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Takes a message that is to be sent, for as long as `lease`: whoever takes longer may find
+    /// that it was sent by somebody else, too. Nothing if somebody else has it.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn claim_delivery(
+        &self,
+        delivery_id: &str,
+        lease: Duration,
+    ) -> Result<Option<DueDelivery>, DirectoryError> {
         let now = now_us();
-        let claim = format!(
-            "UPDATE webhook_deliveries SET attempts = attempts + 1, next_at = $2
-             WHERE delivery_id = (SELECT j.delivery_id FROM webhook_deliveries j
-                                  WHERE j.state = 'waiting' AND j.next_at <= $1 ORDER BY j.next_at
-                                  LIMIT 1 {skip_locked})
-             RETURNING delivery_id, tenant_id, webhook, payload, attempts"
-        );
-        let claimed = sqlx::query(sqlx::AssertSqlSafe(claim))
-            .bind(now)
-            .bind(now + i64::try_from(lease.as_micros()).unwrap_or_default())
-            .fetch_optional(&self.database.pool)
-            .await?;
+        let claimed = sqlx::query(
+            "UPDATE webhook_deliveries SET attempts = attempts + 1, next_at = $3
+             WHERE delivery_id = $1 AND state = 'waiting' AND next_at <= $2
+             RETURNING tenant_id, webhook, payload, attempts",
+        )
+        .bind(delivery_id)
+        .bind(now)
+        .bind(now + i64::try_from(lease.as_micros()).unwrap_or_default())
+        .fetch_optional(&self.database.pool)
+        .await?;
         let Some(claimed) = claimed else { return Ok(None) };
         let webhook = sqlx::query(
             "SELECT url, secret, CASE WHEN previous_until > $3 THEN previous_secret END FROM webhooks
              WHERE tenant_id = $1 AND name = $2",
         )
-        .bind(claimed.try_get::<i64, _>(1)?)
-        .bind(claimed.try_get::<String, _>(2)?)
+        .bind(claimed.try_get::<i64, _>(0)?)
+        .bind(claimed.try_get::<String, _>(1)?)
         .bind(now)
         .fetch_optional(&self.database.pool)
         .await?;
-        // Deleted meanwhile, and the message with it.
-        let Some(webhook) = webhook else { return Ok(None) };
+        let Some(webhook) = webhook else {
+            // The webhook was deleted while the message was recorded.
+            sqlx::query("DELETE FROM webhook_deliveries WHERE delivery_id = $1")
+                .bind(delivery_id)
+                .execute(&self.database.pool)
+                .await?;
+            return Ok(None);
+        };
         let secrets = [Some(webhook.try_get(1)?), webhook.try_get(2)?];
         Ok(Some(DueDelivery {
-            delivery_id: claimed.try_get(0)?,
+            delivery_id: delivery_id.to_owned(),
             url: webhook.try_get(0)?,
-            payload: claimed.try_get(3)?,
+            payload: claimed.try_get(2)?,
             secrets: secrets.into_iter().flatten().map(WebhookSecret).collect(),
-            attempt: claimed.try_get(4)?,
+            attempt: claimed.try_get(3)?,
         }))
     }
 
-    /// Notes what came of sending a message.
+    /// Notes what came of sending a message, unless somebody has taken it over since.
     ///
     /// # Errors
     /// The database refused.
-    pub async fn end_delivery(&self, delivery_id: &str, sent: &Sent) -> Result<(), DirectoryError> {
+    pub async fn end_delivery(&self, due: &DueDelivery, sent: &Sent) -> Result<(), DirectoryError> {
         let taken = sent.status.is_some_and(|status| (200..300).contains(&status));
         let state = match sent.again_after {
             _ if taken => DeliveryState::Delivered,
@@ -391,14 +456,15 @@ impl Directory {
         sqlx::query(
             "UPDATE webhook_deliveries SET state = $2, last_status = $3, last_error = $4, next_at = $5,
                                            ended_at = CASE $2 WHEN 'waiting' THEN NULL ELSE $6 END
-             WHERE delivery_id = $1 AND state = 'waiting'",
+             WHERE delivery_id = $1 AND state = 'waiting' AND attempts = $7",
         )
-        .bind(delivery_id)
+        .bind(&due.delivery_id)
         .bind(state.name())
         .bind(sent.status.map(i64::from))
         .bind(sent.error.as_deref().map(text))
         .bind(now + i64::try_from(again).unwrap_or_default())
         .bind(now)
+        .bind(due.attempt)
         .execute(&self.database.pool)
         .await?;
         Ok(())
@@ -413,7 +479,9 @@ impl Directory {
         tenant: &Tenant,
         webhook: &str,
         delivery_id: &str,
+        audited: &AuditRecord,
     ) -> Result<bool, DirectoryError> {
+        let mut transaction = self.database.begin().await?;
         let again = sqlx::query(
             "UPDATE webhook_deliveries SET state = 'waiting', next_at = $4, ended_at = NULL, attempts = 0
              WHERE tenant_id = $1 AND webhook = $2 AND delivery_id = $3",
@@ -422,9 +490,14 @@ impl Directory {
         .bind(text(webhook))
         .bind(text(delivery_id))
         .bind(now_us())
-        .execute(&self.database.pool)
+        .execute(&mut *transaction)
         .await?;
-        Ok(again.rows_affected() > 0)
+        if again.rows_affected() == 0 {
+            return Ok(false);
+        }
+        audit::insert(&mut transaction, tenant.id, audited).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Forgets what was sent long ago.
@@ -446,10 +519,10 @@ pub(crate) async fn announce(
     connection: &mut AnyConnection,
     tenant_id: i64,
     job_id: &str,
-    state: JobState,
+    job_state: JobState,
     error_code: Option<&str>,
 ) -> Result<(), DirectoryError> {
-    let Some(event) = WebhookEvent::of(state) else {
+    let Some(event) = WebhookEvent::of(job_state) else {
         return Ok(());
     };
     let names: Vec<String> =
@@ -458,16 +531,35 @@ pub(crate) async fn announce(
             .bind(format!("% {} %", event.name()))
             .fetch_all(&mut *connection)
             .await?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let waiting: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM webhook_deliveries WHERE tenant_id = $1 AND state = 'waiting'",
+    )
+    .bind(tenant_id)
+    .fetch_one(&mut *connection)
+    .await?;
+    // Shown in the log, and not sent: whoever does not listen has enough to hear.
+    let (state, error) = if waiting < MAX_WAITING {
+        (DeliveryState::Waiting, None)
+    } else {
+        (
+            DeliveryState::GivenUp,
+            Some("too many messages of this tenant were waiting"),
+        )
+    };
     let now = now_us();
+    let ended = error.map(|_| now);
     let payload = serde_json::json!({
         "type": event.name(), "timestamp": format_timestamp(now),
-        "data": {"id": job_id, "state": state, "error_code": error_code, "href": format!("/v1/exports/{job_id}")},
+        "data": {"id": job_id, "state": job_state, "error_code": error_code, "href": format!("/v1/exports/{job_id}")},
     });
     for name in names {
         sqlx::query(
             "INSERT INTO webhook_deliveries (delivery_id, tenant_id, webhook, event, job_id, payload, state, next_at,
-                                             created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $7, $7)",
+                                             created_at, last_error, ended_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10)",
         )
         .bind(format!("msg_{}", Ulid::new()))
         .bind(tenant_id)
@@ -475,7 +567,10 @@ pub(crate) async fn announce(
         .bind(event.name())
         .bind(job_id)
         .bind(payload.to_string())
+        .bind(state.name())
         .bind(now)
+        .bind(error)
+        .bind(ended)
         .execute(&mut *connection)
         .await?;
     }

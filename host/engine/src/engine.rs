@@ -217,36 +217,48 @@ impl Engine {
         Ok(spec)
     }
 
-    /// Queues a checked request for the server's workers. The plugins that it will use are those
-    /// that were checked, whatever is uploaded or shipped until then. A request that was made before
-    /// under the same key is the export that it was then.
+    /// Requests an export: checks it to the end, and queues it for the server's workers. A request
+    /// that was made before under the same key is the export that it was then, whatever has become
+    /// of its plugins since.
     ///
     /// # Errors
-    /// The directory refused, too many wait, or the key stands for another request.
-    pub async fn queue(
+    /// The request is wrong, too many wait, or the key stands for another request.
+    pub async fn request(
         &self,
         requester: &Requester,
         request: &ExportRequest,
-        spec: &ExportSpec,
         idempotency_key: Option<String>,
     ) -> Result<Queuing, EngineError> {
+        let idempotency = idempotency_key.map(|key| IdempotencyKey {
+            key,
+            fingerprint: Sha256::digest(serde_json::to_vec(request).unwrap_or_default()).to_vec(),
+        });
+        if let Some(asked) = &idempotency
+            && let Some(queued) = self.directory.repeated_job(&requester.tenant, asked).await?
+        {
+            return self.queued_as(queued);
+        }
+        let spec = self.check(requester, request).await?;
         let new = NewJob {
             job_id: new_job_id(),
             actor: requester.actor.clone(),
+            // The plugins that it will use are those that were checked, whatever is uploaded or shipped
+            // until then.
             request: serde_json::to_string(&spec.pinned(request)).unwrap_or_default(),
             priority: request.priority.into(),
             timeout: self.timeout(request)?,
             retention: self.retention(request)?,
             sensitive: requester.rights == FieldRights::Sensitive,
-            idempotency: idempotency_key.map(|key| IdempotencyKey {
-                key,
-                fingerprint: Sha256::digest(serde_json::to_vec(request).unwrap_or_default()).to_vec(),
-            }),
+            idempotency,
         };
         let queued = self
             .directory
             .queue_job(&requester.tenant, &new, self.settings.jobs.queue)
             .await?;
+        self.queued_as(queued)
+    }
+
+    fn queued_as(&self, queued: Queued) -> Result<Queuing, EngineError> {
         let refused = match queued {
             Queued::Waiting(job) => {
                 self.queued.notify_one();

@@ -182,12 +182,21 @@ impl SignedLink {
         Ok(Ok(bearer))
     }
 
-    /// Whose link it says it is. Only a link that is good speaks the truth.
+    /// In whose trail it belongs that it was refused. Where it was never signed by us, only the id of
+    /// a token says so, which nobody can guess; names are anybody's to write.
     ///
     /// # Errors
     /// The directory refused.
-    pub async fn holder(&self, directory: &Directory) -> Result<Option<(Tenant, String)>, EngineError> {
-        let Some((tenant, subject)) = self.signed() else {
+    pub async fn holder(
+        &self,
+        directory: &Directory,
+        refusal: LinkRefusal,
+    ) -> Result<Option<(Tenant, String)>, EngineError> {
+        let signed = self.signed();
+        if signed.is_some() && refusal == LinkRefusal::Invalid {
+            return Ok(None);
+        }
+        let Some((tenant, subject)) = signed else {
             let holder = directory.holder_of(&self.token).await?;
             return Ok(holder.map(|(tenant, name)| (tenant, format!("token:{name}"))));
         };

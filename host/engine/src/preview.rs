@@ -9,6 +9,7 @@ use exeat_directory::Counting;
 use exeat_directory::audit::{AuditRecord, COUNT, PREVIEW};
 use exeat_encode::Compression;
 use exeat_vault::{Loss, RowCounts};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
@@ -71,10 +72,27 @@ impl Engine {
             compression: Compression::None,
             ..request.clone()
         };
-        let _place = Arc::clone(&self.streams)
-            .try_acquire_owned()
-            .map_err(|_| RequestError::too_many_streams())?;
-        let spec = self.check(requester, &request).await?;
+        let place = self.place()?;
+        let cancel = self.closing.child_token();
+        let _ends_with_its_caller = cancel.clone().drop_guard();
+        let (engine, requester) = (self.clone(), requester.clone());
+        within_patience(async move {
+            // What a snapshot and its threads take is theirs until they have ended.
+            let _place = place;
+            engine.run_preview(&requester, &request, cancel).await
+        })
+        .await
+    }
+
+    async fn run_preview(
+        &self,
+        requester: &Requester,
+        request: &ExportRequest,
+        cancel: CancellationToken,
+    ) -> Result<Preview, EngineError> {
+        let spec = self.check(requester, request).await?;
+        // Like a check, it must leave places to jobs.
+        let _turn = self.openings.acquire().await;
         let snapshot = self
             .directory
             .snapshot(&requester.tenant, &spec.filter, Counting::Last)
@@ -91,11 +109,14 @@ impl Engine {
             .iter()
             .map(|field| field.name.as_str())
             .collect();
-        let cancel = self.closing.child_token();
+        // Recorded before the first row is read: what a plugin says when it fails is told, too.
+        let detail = serde_json::json!({
+            "filter": request.filter, "fields": fields, "anonymized": request.anonymize, "limit": request.limit,
+            "after": request.after,
+        });
+        self.note(requester, PREVIEW, detail).await?;
         let pipeline = Pipeline::start(&spec, snapshot, opened, ProgressWatch::default(), cancel.clone());
-        let ran = tokio::time::timeout(PATIENCE, collect(pipeline, cancel.clone())).await;
-        cancel.cancel();
-        let ran = ran.unwrap_or(Err(ExportFailure::TimedOut));
+        let ran = collect(pipeline, cancel).await;
         work.note(
             &self.directory,
             &requester.tenant,
@@ -105,14 +126,6 @@ impl Engine {
         )
         .await;
         let (files, tally) = ran?;
-        self.note(
-            requester,
-            PREVIEW,
-            serde_json::json!({
-                "filter": request.filter, "fields": fields, "anonymized": request.anonymize, "row_count": tally.rows.written,
-            }),
-        )
-        .await?;
         Ok(Preview {
             files,
             rows: tally.rows,
@@ -123,21 +136,29 @@ impl Engine {
     /// How many users the filter of a request lets through.
     ///
     /// # Errors
-    /// The request is wrong, or the directory refused.
+    /// The request is wrong, it takes too long, or the directory refused.
     pub async fn count(&self, requester: &Requester, request: &ExportRequest) -> Result<u64, EngineError> {
         let spec = self.check(requester, request).await?;
-        let snapshot = self
-            .directory
-            .snapshot(&requester.tenant, &spec.filter, Counting::First)
-            .await
-            .map_err(ExportFailure::from)?;
-        let users = spec.bounded(snapshot).rows().ok_or(ExportFailure::Stage)?;
-        let detail = serde_json::json!({"filter": request.filter, "row_count": users});
+        let detail = serde_json::json!({"filter": request.filter});
         self.note(requester, COUNT, detail).await?;
-        Ok(users)
+        let place = self.place()?;
+        let (directory, tenant) = (self.directory.clone(), requester.tenant.clone());
+        within_patience(async move {
+            let _place = place;
+            let snapshot = directory.snapshot(&tenant, &spec.filter, Counting::First).await;
+            let snapshot = spec.bounded(snapshot.map_err(ExportFailure::from)?);
+            Ok(snapshot.rows().ok_or(ExportFailure::Stage)?)
+        })
+        .await
     }
 
-    /// Audits what somebody was shown, before they are.
+    /// A place among those who read users at once.
+    fn place(&self) -> Result<OwnedSemaphorePermit, RequestError> {
+        let place = Arc::clone(&self.streams).try_acquire_owned();
+        place.map_err(|_| RequestError::too_many_streams())
+    }
+
+    /// Audits what somebody is shown, before they are.
     async fn note(
         &self,
         requester: &Requester,
@@ -151,6 +172,17 @@ impl Engine {
             detail,
         };
         Ok(self.directory.record(&requester.tenant, &record).await?)
+    }
+}
+
+/// Waits for what is done, for as long as somebody waits for an answer. Left alone it goes on until
+/// it sees that nobody waits any more.
+async fn within_patience<T: Send + 'static>(
+    work: impl Future<Output = Result<T, EngineError>> + Send + 'static,
+) -> Result<T, EngineError> {
+    match tokio::time::timeout(PATIENCE, tokio::spawn(work)).await {
+        Ok(done) => done.map_err(|_| ExportFailure::Stage)?,
+        Err(_) => Err(ExportFailure::TimedOut.into()),
     }
 }
 

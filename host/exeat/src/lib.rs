@@ -10,12 +10,16 @@ mod kits;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 use exeat_sandbox::compiler;
 use tracing_subscriber::EnvFilter;
 
 use cli::Cli;
+
+/// How long threads that block may hold up the end of a command.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
@@ -39,7 +43,12 @@ pub fn main() -> ExitCode {
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(commands::run(cli, &matches)));
+        .and_then(|runtime| {
+            let ran = runtime.block_on(commands::run(cli, &matches));
+            // What still blocks, such as a read from a server that says nothing, is nobody's any more.
+            runtime.shutdown_timeout(LAST_MOMENT);
+            ran
+        });
     match ran {
         Ok(code) => code,
         Err(error) => failure::report(&error),

@@ -129,9 +129,7 @@ pub(crate) async fn create(
     };
     let request = asked.request(connection.as_deref(), granted.may_have_sensitive())?;
     let request = app.engine.within_limits(request);
-    let requester = granted.requester();
-    let spec = app.engine.check(&requester, &request).await?;
-    let queuing = app.engine.queue(&requester, &request, &spec, None).await?;
+    let queuing = app.engine.request(&granted.requester(), &request, None).await?;
     let mut view = JobView::of(&queuing.job).ok_or_else(Auth0Error::no_job)?;
     // Not before it has begun.
     (view.percentage_done, view.time_left_seconds) = (None, None);

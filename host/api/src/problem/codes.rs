@@ -73,6 +73,18 @@ const CODES: &[Code] = &[
         "A name has 1 to 64 letters, digits, hyphens and underscores.",
     ),
     code(
+        "too-large-preset",
+        422,
+        "The preset is too large",
+        "A preset has at most 16 KiB. Give what is large with each request.",
+    ),
+    code(
+        "too-many-listeners",
+        429,
+        "Too many listen at once",
+        "Each listener holds a connection. Ask for the export itself from time to time, or have a webhook told.",
+    ),
+    code(
         "too-many-presets",
         409,
         "The tenant has too many presets",

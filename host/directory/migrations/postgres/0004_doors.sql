@@ -52,5 +52,6 @@ CREATE TABLE webhook_deliveries (
     created_at  BIGINT NOT NULL,
     ended_at    BIGINT
 );
-CREATE INDEX webhook_deliveries_due ON webhook_deliveries (next_at) WHERE state = 'waiting';
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (tenant_id, next_at) WHERE state = 'waiting';
+CREATE INDEX webhook_deliveries_ended ON webhook_deliveries (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX webhook_deliveries_log ON webhook_deliveries (tenant_id, webhook, delivery_id);

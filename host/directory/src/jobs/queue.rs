@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::Row as _;
 
 use super::repeat::{self, Known};
-use super::{Job, JobOrigin, JobState, NewJob, Progress, from_row, micros, select};
+use super::{IdempotencyKey, Job, JobOrigin, JobState, NewJob, Progress, from_row, micros, select};
 use crate::{Directory, DirectoryError, Tenant, now_us};
 
 /// How many jobs one tenant may have.
@@ -71,6 +71,30 @@ pub struct Return {
 }
 
 impl Directory {
+    /// What a request that is repeated under its key has come to; nothing if it was not made before.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn repeated_job(
+        &self,
+        tenant: &Tenant,
+        asked: &IdempotencyKey,
+    ) -> Result<Option<Queued>, DirectoryError> {
+        let known = repeat::find(&mut *self.database.pool.acquire().await?, tenant, asked).await?;
+        self.repeated(tenant, known).await
+    }
+
+    async fn repeated(&self, tenant: &Tenant, known: Known) -> Result<Option<Queued>, DirectoryError> {
+        Ok(match known {
+            Known::New => None,
+            Known::Other => Some(Queued::OtherRequest),
+            Known::Job(job_id) => {
+                let made = self.job(tenant, &job_id).await?;
+                Some(made.map_or(Queued::RepeatedAndDeleted, |job| Queued::Repeated(Box::new(job))))
+            }
+        })
+    }
+
     /// Queues a job for the workers.
     ///
     /// # Errors
@@ -83,15 +107,15 @@ impl Directory {
     ) -> Result<Queued, DirectoryError> {
         let mut transaction = self.database.begin_for(tenant.id).await?;
         if let Some(asked) = &job.idempotency {
-            match repeat::find(&mut transaction, tenant, asked).await? {
-                Known::New => {}
-                Known::Other => return Ok(Queued::OtherRequest),
-                Known::Job(job_id) => {
-                    drop(transaction);
-                    let made = self.job(tenant, &job_id).await?;
-                    return Ok(made.map_or(Queued::RepeatedAndDeleted, |job| Queued::Repeated(Box::new(job))));
-                }
+            let known = repeat::find(&mut transaction, tenant, asked).await?;
+            if !matches!(known, Known::New) {
+                drop(transaction);
+                return Ok(self
+                    .repeated(tenant, known)
+                    .await?
+                    .unwrap_or(Queued::OtherRequest));
             }
+            repeat::forget_old(&mut transaction, tenant).await?;
         }
         let waiting: i64 =
             sqlx::query_scalar("SELECT count(*) FROM jobs WHERE tenant_id = $1 AND state = 'queued'")
@@ -144,8 +168,8 @@ impl Directory {
         let now = self.database.dialect.now();
         let insert = format!(
             "INSERT INTO jobs (job_id, tenant_id, state, origin, actor, request, attempt, created_at, started_at,
-                               timeout_us, retention_us, worker, lease_until, deadline_at)
-             VALUES ($1, $2, 'running', $3, $4, $5, 1, $6, $6, $7, $8, $9, {now} + $10, {now} + $7)"
+                               timeout_us, retention_us, worker, lease_until, deadline_at, sensitive)
+             VALUES ($1, $2, 'running', $3, $4, $5, 1, $6, $6, $7, $8, $9, {now} + $10, {now} + $7, $11)"
         );
         sqlx::query(sqlx::AssertSqlSafe(insert))
             .bind(&job.job_id)
@@ -158,6 +182,7 @@ impl Directory {
             .bind(micros(job.retention))
             .bind(worker)
             .bind(micros(lease))
+            .bind(i64::from(job.sensitive))
             .execute(&self.database.pool)
             .await?;
         let begun = self.job(tenant, &job.job_id).await?;

@@ -19,23 +19,21 @@ pub(super) enum Known {
     Other,
 }
 
-/// What a key stands for, in a transaction in which no other of the tenant can do the same.
+/// What a key stands for. Only in a transaction in which no other of the tenant does the same is it
+/// what it stays.
 pub(super) async fn find(
     connection: &mut AnyConnection,
     tenant: &Tenant,
     asked: &IdempotencyKey,
 ) -> Result<Known, DirectoryError> {
-    sqlx::query("DELETE FROM idempotency_keys WHERE tenant_id = $1 AND created_at < $2")
-        .bind(tenant.id)
-        .bind(now_us() - MEMORY_US)
-        .execute(&mut *connection)
-        .await?;
-    let row =
-        sqlx::query("SELECT fingerprint, job_id FROM idempotency_keys WHERE tenant_id = $1 AND key = $2")
-            .bind(tenant.id)
-            .bind(text(&asked.key))
-            .fetch_optional(&mut *connection)
-            .await?;
+    let row = sqlx::query(
+        "SELECT fingerprint, job_id FROM idempotency_keys WHERE tenant_id = $1 AND key = $2 AND created_at >= $3",
+    )
+    .bind(tenant.id)
+    .bind(text(&asked.key))
+    .bind(now_us() - MEMORY_US)
+    .fetch_optional(&mut *connection)
+    .await?;
     let Some(row) = row else { return Ok(Known::New) };
     let fingerprint: Vec<u8> = row.try_get(0)?;
     Ok(if fingerprint == asked.fingerprint {
@@ -43,6 +41,19 @@ pub(super) async fn find(
     } else {
         Known::Other
     })
+}
+
+/// Forgets keys that stand for nothing any more.
+pub(super) async fn forget_old(
+    connection: &mut AnyConnection,
+    tenant: &Tenant,
+) -> Result<(), DirectoryError> {
+    sqlx::query("DELETE FROM idempotency_keys WHERE tenant_id = $1 AND created_at < $2")
+        .bind(tenant.id)
+        .bind(now_us() - MEMORY_US)
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
 }
 
 /// Remembers for which job a key stands.

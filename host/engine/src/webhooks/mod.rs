@@ -3,16 +3,18 @@
 
 mod address;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use data_encoding::BASE64;
 use exeat_directory::now_us;
-use exeat_directory::webhooks::{DueDelivery, Sent, WebhookSecret};
+use exeat_directory::webhooks::{Due, DueDelivery, Sent, WebhookSecret};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use sha2::Sha256;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
@@ -28,8 +30,11 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// For how long a message is ours to send.
 const LEASE: Duration = Duration::from_secs(60);
 
-/// Messages that are sent at once.
-const AT_ONCE: usize = 8;
+/// Messages that are sent at once, by this process.
+const AT_ONCE: u32 = 16;
+
+/// Of them, those of one tenant: a receiver that is slow holds up nobody else's.
+const OF_EACH_TENANT: u32 = 2;
 
 /// How long to wait after each attempt that failed; after the last, a message is given up.
 const AGAIN_AFTER: [Duration; 7] = [
@@ -109,7 +114,7 @@ pub fn shown_secret(secret: &WebhookSecret) -> String {
     format!("{SECRET_PREFIX}{}", BASE64.encode(&secret.0))
 }
 
-/// Sends messages until it is told to stop.
+/// Sends messages until it is told to stop; those at hand are then sent to their end.
 pub(crate) async fn send(engine: Engine, stop: CancellationToken) {
     let client = match engine.settings.webhooks.client() {
         Ok(client) => client,
@@ -118,31 +123,84 @@ pub(crate) async fn send(engine: Engine, stop: CancellationToken) {
             return;
         }
     };
-    let senders = (0..AT_ONCE).map(|_| send_one_by_one(&engine, &client, &stop));
-    futures::future::join_all(senders).await;
+    let mut at_hand: JoinSet<i64> = JoinSet::new();
+    let mut of_tenant: HashMap<i64, u32> = HashMap::new();
+    while !stop.is_cancelled() {
+        let due = engine.directory.due_deliveries(OF_EACH_TENANT, AT_ONCE).await;
+        let due = due.unwrap_or_else(|error| {
+            tracing::error!(%error, "what webhooks are to be told cannot be read");
+            Vec::new()
+        });
+        for Due {
+            delivery_id,
+            tenant_id,
+        } in due
+        {
+            let theirs = of_tenant.entry(tenant_id).or_default();
+            if at_hand.len() >= AT_ONCE as usize || *theirs >= OF_EACH_TENANT {
+                continue;
+            }
+            *theirs += 1;
+            let (engine, client) = (engine.clone(), client.clone());
+            at_hand.spawn(async move {
+                claim_and_deliver(&engine, &client, &delivery_id).await;
+                tenant_id
+            });
+        }
+        // When one is sent, another may have its turn.
+        tokio::select! {
+            Some(sent) = at_hand.join_next() => forget(&mut of_tenant, sent.ok()),
+            () = tokio::time::sleep(POLL_EVERY) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    while at_hand.join_next().await.is_some() {}
 }
 
-async fn send_one_by_one(engine: &Engine, client: &Client, stop: &CancellationToken) {
-    while !stop.is_cancelled() {
-        match engine.directory.claim_delivery(LEASE).await {
-            Ok(Some(due)) => deliver(engine, client, &due).await,
-            Ok(None) => rest(stop).await,
-            Err(error) => {
-                tracing::error!(%error, "what webhooks are to be told cannot be read");
-                rest(stop).await;
-            }
+/// One message less of this tenant is at hand.
+fn forget(of_tenant: &mut HashMap<i64, u32>, tenant_id: Option<i64>) {
+    let Some(tenant_id) = tenant_id else {
+        // Nobody knows whose it was: all may have more for a moment, rather than one less for ever.
+        of_tenant.clear();
+        return;
+    };
+    if let Some(theirs) = of_tenant.get_mut(&tenant_id) {
+        *theirs = theirs.saturating_sub(1);
+        if *theirs == 0 {
+            of_tenant.remove(&tenant_id);
         }
     }
 }
 
-async fn rest(stop: &CancellationToken) {
-    tokio::select! {
-        () = tokio::time::sleep(POLL_EVERY) => {}
-        () = stop.cancelled() => {}
+async fn claim_and_deliver(engine: &Engine, client: &Client, delivery_id: &str) {
+    match engine.directory.claim_delivery(delivery_id, LEASE).await {
+        Ok(Some(due)) => deliver(engine, client, &due).await,
+        Ok(None) => {}
+        Err(error) => tracing::error!(%error, "a webhook's message cannot be taken"),
     }
 }
 
 async fn deliver(engine: &Engine, client: &Client, due: &DueDelivery) {
+    let attempt = usize::try_from(due.attempt).unwrap_or(usize::MAX);
+    let (status, error) = match post(engine, client, due).await {
+        Ok(status) => (Some(status), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let sent = Sent {
+        status,
+        error,
+        again_after: AGAIN_AFTER.get(attempt.saturating_sub(1)).copied(),
+    };
+    if let Err(error) = engine.directory.end_delivery(due, &sent).await {
+        tracing::error!(%error, "what became of a webhook's message cannot be recorded");
+    }
+}
+
+/// Sends a message; says the status of the answer, or why there is none.
+async fn post(engine: &Engine, client: &Client, due: &DueDelivery) -> Result<u16, String> {
+    // What was allowed when it was written down may not be any more.
+    let allowed = engine.settings.webhooks.check(&due.url);
+    allowed.map_err(|refusal| refusal.detail)?;
     let timestamp = now_us() / 1_000_000;
     let answered = client
         .post(&due.url)
@@ -153,22 +211,9 @@ async fn deliver(engine: &Engine, client: &Client, due: &DueDelivery) {
         .body(due.payload.clone())
         .send()
         .await;
-    let attempt = usize::try_from(due.attempt).unwrap_or(usize::MAX);
-    let again_after = AGAIN_AFTER.get(attempt.saturating_sub(1)).copied();
-    let sent = match answered {
-        Ok(answer) => Sent {
-            status: Some(answer.status().as_u16()),
-            error: None,
-            again_after,
-        },
-        Err(error) => Sent {
-            status: None,
-            error: Some(explain(&error).to_owned()),
-            again_after,
-        },
-    };
-    if let Err(error) = engine.directory.end_delivery(&due.delivery_id, &sent).await {
-        tracing::error!(%error, "what became of a webhook's message cannot be recorded");
+    match answered {
+        Ok(answer) => Ok(answer.status().as_u16()),
+        Err(error) => Err(explain(&error).to_owned()),
     }
 }
 

@@ -30,7 +30,8 @@ impl Client {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(PATIENCE))
-            .timeout_recv_response(Some(PATIENCE));
+            .timeout_recv_response(Some(PATIENCE))
+            .timeout_recv_body(Some(PATIENCE));
         Self {
             url: url.trim_end_matches('/').to_owned(),
             token: token.to_owned(),
@@ -123,6 +124,20 @@ fn json(response: &mut Response) -> Value {
     serde_json::from_str(&text).unwrap_or_default()
 }
 
+/// A server said no.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Refused {
+    status: u16,
+    message: String,
+}
+
+/// Whether it makes sense to ask again: the server was not there, or had no room.
+pub(super) fn is_passing(error: &anyhow::Error) -> bool {
+    let refused = error.downcast_ref::<Refused>();
+    refused.is_none_or(|refused| matches!(refused.status, 408 | 429 | 500..))
+}
+
 /// A problem (RFC 9457) as an error of one sentence and a hint.
 fn problem(status: u16, body: &Value) -> anyhow::Error {
     let text = |key: &str| body.get(key).and_then(Value::as_str);
@@ -136,5 +151,5 @@ fn problem(status: u16, body: &Value) -> anyhow::Error {
     if let Some(hint) = text("hint") {
         message.push_str(&format!("\nhint: {hint}"));
     }
-    anyhow!(message)
+    Refused { status, message }.into()
 }

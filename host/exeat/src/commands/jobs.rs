@@ -9,8 +9,12 @@ use exeat_engine::Engine;
 use serde_json::Value;
 
 use super::actor;
+use super::client::Client;
 use super::house::{House, ask};
 use crate::cli::{HouseArgs, JobArg, JobsCommand, Place};
+
+/// Exports that a server shows at once, at most.
+const PAGE: u32 = 200;
 
 /// Runs the command.
 pub(crate) async fn run(place: &Place, command: JobsCommand) -> Result<ExitCode> {
@@ -74,20 +78,30 @@ async fn list(place: &Place, house: &HouseArgs, limit: u32) -> Result<()> {
             let jobs = engine.directory().jobs(&tenant, limit).await?;
             jobs.iter().map(line).collect()
         }
-        House::Server(client) => {
-            let page = ask(client, move |client| {
-                client.get(&format!("/v1/exports?limit={limit}"))
-            });
-            page.await?.body["exports"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default()
-        }
+        House::Server(client) => ask(client, move |client| exports(client, limit)).await?,
     };
     for line in lines {
         println!("{line}");
     }
     Ok(())
+}
+
+/// A server's exports, page after page.
+fn exports(client: &Client, limit: u32) -> Result<Vec<Value>> {
+    let (mut exports, mut cursor) = (Vec::new(), String::new());
+    while let left @ 1.. = limit.saturating_sub(u32::try_from(exports.len())?) {
+        let mut page = client
+            .get(&format!("/v1/exports?limit={}{cursor}", left.min(PAGE)))?
+            .body;
+        if let Value::Array(more) = page["exports"].take() {
+            exports.extend(more);
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    Ok(exports)
 }
 
 /// Orders that files are kept, or lifts the order; says until when they are then.

@@ -11,14 +11,17 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::client::Client;
+use super::client::{Client, is_passing};
 use super::house::ask;
 
 /// How often the server is asked how far it is.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
-/// How often a download that breaks off is taken up again, without a byte between.
-const MAX_TRIES: u32 = 5;
+/// How often a question is asked, or a download taken up, without an answer or a byte between.
+const MAX_TRIES: u32 = 8;
+
+/// Rest after the first try; each further one is longer by it.
+const PAUSE: Duration = Duration::from_secs(1);
 
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -40,7 +43,8 @@ pub(super) async fn run(
     let staging = Staging(staging);
     let body = serde_json::to_value(request)?;
     let (once, asked) = (key.clone(), body);
-    let created = ask(client.clone(), move |client| {
+    // Under one key it is one export, however often it is asked for.
+    let created = patiently(client, cancel, move |client| {
         client.post_once("/v1/exports", &once, &asked)
     });
     let created = created.await?.body;
@@ -49,8 +53,7 @@ pub(super) async fn run(
         .context("the server's answer has no id")?
         .to_owned();
     let export = match ended(client, &id, bar, cancel).await {
-        Ok(export) => export,
-        Err(error) => {
+        Err(error) if cancel.is_cancelled() => {
             let path = format!("/v1/exports/{id}/cancel");
             // It may have ended by itself.
             let _ = ask(client.clone(), move |client| {
@@ -59,9 +62,11 @@ pub(super) async fn run(
             .await;
             return Err(error);
         }
+        export => export?,
     };
     let path = format!("/v1/exports/{id}/manifest");
-    let mut manifest = ask(client.clone(), move |client| client.get(&path)).await?.body;
+    let manifest = patiently(client, cancel, move |client| client.get(&path));
+    let mut manifest = manifest.await?.body;
     let draft = vault.draft(THEIRS, &id, 1)?;
     let files = fetch_all(client, &export, &draft, bar, cancel).await?;
     manifest["files"] = serde_json::to_value(target.named(&files))?;
@@ -78,11 +83,40 @@ pub(super) async fn run(
     Ok(())
 }
 
+fn interrupted() -> anyhow::Error {
+    EngineError::Export(ExportFailure::Cancelled).into()
+}
+
+/// Asks until there is an answer, or a refusal: a server may be restarted meanwhile.
+async fn patiently<T: Send + 'static>(
+    client: &Client,
+    cancel: &CancellationToken,
+    question: impl Fn(&Client) -> Result<T> + Clone + Send + 'static,
+) -> Result<T> {
+    let mut tries = 0;
+    loop {
+        let asked = ask(client.clone(), question.clone());
+        let answer = tokio::select! {
+            answer = asked => answer,
+            () = cancel.cancelled() => return Err(interrupted()),
+        };
+        tries += 1;
+        match answer {
+            Err(error) if tries < MAX_TRIES && is_passing(&error) => {
+                tokio::time::sleep(PAUSE * tries).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
 /// Waits for the export's end.
 async fn ended(client: &Client, id: &str, bar: &ProgressBar, cancel: &CancellationToken) -> Result<Value> {
     loop {
         let path = format!("/v1/exports/{id}");
-        let export = ask(client.clone(), move |client| client.get(&path)).await?.body;
+        let export = patiently(client, cancel, move |client| client.get(&path))
+            .await?
+            .body;
         let progress = &export["progress"];
         bar.set_length(progress["rows_total"].as_u64().unwrap_or_default());
         bar.set_position(progress["rows_done"].as_u64().unwrap_or_default());
@@ -102,7 +136,7 @@ async fn ended(client: &Client, id: &str, bar: &ProgressBar, cancel: &Cancellati
         }
         tokio::select! {
             () = tokio::time::sleep(ASK_EVERY) => {}
-            () = cancel.cancelled() => return Err(EngineError::Export(ExportFailure::Cancelled).into()),
+            () = cancel.cancelled() => return Err(interrupted()),
         }
     }
 }
@@ -157,14 +191,17 @@ async fn fetch(
             Err(error) => broken = Some(error),
             Ok(mut reader) => loop {
                 if cancel.is_cancelled() {
-                    return Err(EngineError::Export(ExportFailure::Cancelled).into());
+                    return Err(interrupted());
                 }
                 let read = tokio::task::spawn_blocking(move || {
                     let mut chunk = vec![0; CHUNK_BYTES];
                     let read = reader.read(&mut chunk);
                     (reader, chunk, read)
                 });
-                let (back, mut chunk, read) = read.await?;
+                let (back, mut chunk, read) = tokio::select! {
+                    read = read => read?,
+                    () = cancel.cancelled() => return Err(interrupted()),
+                };
                 reader = back;
                 match read {
                     Ok(0) => break,
@@ -188,7 +225,7 @@ async fn fetch(
                 let error = broken.unwrap_or_else(|| anyhow!("the server sends no more"));
                 return Err(error.context(format!("{} cannot be downloaded", wanted.name)));
             }
-            tokio::time::sleep(ASK_EVERY * tries).await;
+            tokio::time::sleep(PAUSE * tries).await;
         }
     }
     Ok(())
