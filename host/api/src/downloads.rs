@@ -183,7 +183,7 @@ fn expiry(link: &SignedLink) -> String {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LinkRequest {
     /// How long the link is good: 60 if left out, 3,600 at most.
-    #[schemars(range(min = 1, max = 3600))]
+    #[schemars(range(min = 1, max = MAX_LINK_LIFETIME.as_secs()))]
     expires_in_seconds: Option<u64>,
     /// Whether it is good for one download alone. Such a download cannot be resumed.
     single_use: bool,

@@ -8,7 +8,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, NoContent, Response};
 use exeat_directory::jobs::{Job, JobState, JobsPage, Progress};
 use exeat_directory::{Tenant, format_timestamp, now_us};
-use exeat_engine::{ExportRequest, ProgressReport};
+use exeat_engine::{ExportRequest, MAX_PREVIEW_ROWS, ProgressReport};
 use exeat_vault::{ExportManifest, FileEntry, Loss, RowCounts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ use crate::{App, page};
 
 const DRY_RUN: PageSize = PageSize {
     usual: 10,
-    most: 1_000,
+    most: MAX_PREVIEW_ROWS,
 };
 
 const PAGE: PageSize = PageSize { usual: 50, most: 200 };
@@ -335,7 +335,7 @@ pub(crate) async fn dry_run(
     Params(query): Params<DryRunQuery>,
     Body(request): Body<ExportRequest>,
 ) -> Result<Json<DryRunExport>, Problem> {
-    let rows = u64::from(DRY_RUN.of(query.rows)?);
+    let rows = DRY_RUN.of(query.rows)?;
     let preview = app.engine.preview(&granted.requester(), &request, rows).await?;
     let files = preview.files.into_iter().map(|file| DryRunFile {
         name: file.name,

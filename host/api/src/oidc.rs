@@ -21,7 +21,7 @@ use tokio::time::Instant;
 const FRESH: Duration = Duration::from_secs(600);
 
 /// How often keys are looked for at most, whatever tokens claim.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// How long an answer of the issuer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -87,7 +87,7 @@ async fn list(
     };
     let preview = app
         .engine
-        .preview(&granted.requester(), &request, u64::from(page::asked(limit)))
+        .preview(&granted.requester(), &request, page::asked(limit))
         .await?;
     let lines = preview
         .files

@@ -220,7 +220,7 @@ fn changed<S>(granted: &Granted<S>, name: &str, change: &str) -> AuditRecord {
 pub(crate) struct RotateBody {
     /// For how long messages are signed under the old secret, too: a day if left out, a week at most,
     /// 0 where it is known to somebody.
-    #[schemars(range(max = 604800))]
+    #[schemars(range(max = MAX_OVERLAP.as_secs()))]
     overlap_seconds: Option<u64>,
 }
 

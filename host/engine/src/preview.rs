@@ -25,7 +25,7 @@ use crate::spec::job_context;
 const PREVIEW_JOB: &str = "preview";
 
 /// Users of a preview, at most.
-pub const MAX_PREVIEW_ROWS: u64 = 1_000;
+pub const MAX_PREVIEW_ROWS: u32 = 1_000;
 
 /// Bytes of a preview, at most: it is held in memory.
 const MAX_PREVIEW_BYTES: usize = 8 << 20;
@@ -65,10 +65,11 @@ impl Engine {
         &self,
         requester: &Requester,
         request: &ExportRequest,
-        rows: u64,
+        rows: u32,
     ) -> Result<Preview, EngineError> {
+        let rows = u64::from(rows.min(MAX_PREVIEW_ROWS));
         let request = ExportRequest {
-            limit: Some(request.limit.unwrap_or(rows).min(rows).min(MAX_PREVIEW_ROWS)),
+            limit: Some(request.limit.map_or(rows, |limit| limit.min(rows))),
             compression: Compression::None,
             ..request.clone()
         };

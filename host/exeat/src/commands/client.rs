@@ -39,83 +39,71 @@ impl Client {
         }
     }
 
-    fn bearer(&self) -> String {
-        format!("Bearer {}", self.token)
-    }
-
     pub(super) fn get(&self, path: &str) -> Result<Answer> {
-        let request = self
-            .agent
-            .get(format!("{}{path}", self.url))
-            .header("Authorization", self.bearer());
-        self.answer(request.call())
+        self.ask("GET", path, &[], &[])
     }
 
     pub(super) fn delete(&self, path: &str) -> Result<Answer> {
-        let request = self
-            .agent
-            .delete(format!("{}{path}", self.url))
-            .header("Authorization", self.bearer());
-        self.answer(request.call())
+        self.ask("DELETE", path, &[], &[])
     }
 
     /// Sends nothing but the wish.
     pub(super) fn put(&self, path: &str) -> Result<Answer> {
-        let request = self
-            .agent
-            .put(format!("{}{path}", self.url))
-            .header("Authorization", self.bearer());
-        self.answer(request.send_empty())
+        self.ask("PUT", path, &[], &[])
+    }
+
+    /// The same.
+    pub(super) fn post(&self, path: &str) -> Result<Answer> {
+        self.ask("POST", path, &[], &[])
     }
 
     /// Sends a component.
-    pub(super) fn post(&self, path: &str, body: &[u8]) -> Result<Answer> {
-        let request = self
-            .agent
-            .post(format!("{}{path}", self.url))
-            .header("Authorization", self.bearer());
-        self.answer(request.header("Content-Type", "application/wasm").send(body))
+    pub(super) fn post_component(&self, path: &str, component: &[u8]) -> Result<Answer> {
+        self.ask("POST", path, &[("Content-Type", "application/wasm")], component)
     }
 
     /// Sends JSON, once, however often it is sent under this key.
     pub(super) fn post_once(&self, path: &str, key: &str, body: &Value) -> Result<Answer> {
-        let request = self
-            .agent
-            .post(format!("{}{path}", self.url))
-            .header("Authorization", self.bearer())
-            .header("Idempotency-Key", key)
-            .header("Content-Type", "application/json");
-        self.answer(request.send(body.to_string()))
+        let headers = [("Content-Type", "application/json"), ("Idempotency-Key", key)];
+        self.ask("POST", path, &headers, body.to_string().as_bytes())
     }
 
-    /// A file from this byte on.
-    pub(super) fn download(&self, path: &str, from: u64) -> Result<impl Read + use<>> {
-        let request = self
-            .agent
-            .get(format!("{}{path}", self.url))
-            .header("Authorization", self.bearer())
-            .header("Range", format!("bytes={from}-"));
-        let mut response = self.heard(request.call())?;
-        match response.status().as_u16() {
-            206 => Ok(response.into_body().into_reader()),
-            // An empty file has no part.
-            200 | 416 if from == 0 => Ok(response.into_body().into_reader()),
-            status => Err(problem(status, &json(&mut response))),
-        }
-    }
-
-    fn heard(&self, response: Result<Response, ureq::Error>) -> Result<Response> {
-        response.map_err(|error| anyhow!("{} does not answer: {error}", self.url))
-    }
-
-    fn answer(&self, response: Result<Response, ureq::Error>) -> Result<Answer> {
-        let mut response = self.heard(response)?;
+    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer> {
+        let mut response = self.send(method, path, headers, body)?;
         let status = response.status().as_u16();
         let body = json(&mut response);
         if status >= 400 {
             return Err(problem(status, &body));
         }
         Ok(Answer { status, body })
+    }
+
+    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Response> {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .header("Authorization", format!("Bearer {}", self.token));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let sent = if body.is_empty() {
+            self.agent.run(request.body(())?)
+        } else {
+            self.agent.run(request.body(body)?)
+        };
+        sent.map_err(|error| anyhow!("{} does not answer: {error}", self.url))
+    }
+
+    /// A file from this byte on.
+    pub(super) fn download(&self, path: &str, from: u64) -> Result<impl Read + use<>> {
+        let part = format!("bytes={from}-");
+        let mut response = self.send("GET", path, &[("Range", &part)], &[])?;
+        match response.status().as_u16() {
+            206 => Ok(response.into_body().into_reader()),
+            // A server that knows no parts.
+            200 if from == 0 => Ok(response.into_body().into_reader()),
+            status => Err(problem(status, &json(&mut response))),
+        }
     }
 }
 

@@ -28,9 +28,8 @@ pub(crate) async fn run(place: &Place, command: JobsCommand) -> Result<ExitCode>
                 }
                 House::Server(client) => {
                     let path = format!("/v1/exports/{}/cancel", arg.job_id);
-                    let key = arg.job_id.clone();
-                    let cancelled = ask(client, move |client| client.post_once(&path, &key, &Value::Null));
-                    cancelled.await?.body["state"] == JobState::Running.name()
+                    let cancelled = ask(client, move |client| client.post(&path)).await?;
+                    cancelled.body["state"] == JobState::Running.name()
                 }
             };
             if running {

@@ -41,11 +41,10 @@ pub(super) async fn run(
     let key = exeat_directory::jobs::new_job_id();
     let (vault, staging) = target.staging(&key)?;
     let staging = Staging(staging);
-    let body = serde_json::to_value(request)?;
-    let (once, asked) = (key.clone(), body);
+    let asked = serde_json::to_value(request)?;
     // Under one key it is one export, however often it is asked for.
     let created = patiently(client, cancel, move |client| {
-        client.post_once("/v1/exports", &once, &asked)
+        client.post_once("/v1/exports", &key, &asked)
     });
     let created = created.await?.body;
     let id = created["id"]
@@ -56,10 +55,7 @@ pub(super) async fn run(
         Err(error) if cancel.is_cancelled() => {
             let path = format!("/v1/exports/{id}/cancel");
             // It may have ended by itself.
-            let _ = ask(client.clone(), move |client| {
-                client.post_once(&path, &key, &Value::Null)
-            })
-            .await;
+            let _ = ask(client.clone(), move |client| client.post(&path)).await;
             return Err(error);
         }
         export => export?,

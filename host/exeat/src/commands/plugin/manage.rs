@@ -82,7 +82,7 @@ pub(super) async fn enable(place: &Place, version: &VersionArg, house: &HouseArg
         }
         House::Server(client) => {
             let path = format!("/v1/plugins/{name}/{version}/enable");
-            drop(tokio::task::spawn_blocking(move || client.post(&path, b"")).await??);
+            drop(tokio::task::spawn_blocking(move || client.post(&path)).await??);
         }
     }
     println!("{name} {version} can be used");
@@ -98,7 +98,7 @@ pub(super) async fn disable(place: &Place, version: &VersionArg, house: &HouseAr
         }
         House::Server(client) => {
             let path = format!("/v1/plugins/{name}/{version}/disable");
-            drop(tokio::task::spawn_blocking(move || client.post(&path, b"")).await??);
+            drop(tokio::task::spawn_blocking(move || client.post(&path)).await??);
         }
     }
     println!("{name} {version} cannot be used any more");

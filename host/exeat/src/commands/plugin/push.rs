@@ -69,7 +69,7 @@ pub(super) async fn run(place: &Place, arg: &ComponentArg, house: &HouseArgs) ->
 fn push(client: &Client, name: &str, version: &str, component: &[u8]) -> Result<Value> {
     // In a query, a plus is a space.
     let query = format!("name={name}&version={}", version.replace('+', "%2B"));
-    let mut answer = client.post(&format!("/v1/plugins?{query}"), component)?;
+    let mut answer = client.post_component(&format!("/v1/plugins?{query}"), component)?;
     let begun = Instant::now();
     while answer.status == 202 || answer.body["state"] == "admitting" {
         if begun.elapsed() > PATIENCE {
