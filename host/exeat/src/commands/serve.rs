@@ -25,13 +25,13 @@ pub(crate) async fn run(place: &Place, args: ServeArgs) -> Result<ExitCode> {
     engine.vault().check().await?;
     place.warn_of_local_files();
     let listener = listen(args.listen).await?;
-    eprintln!("listening on http://{}", listener.local_addr()?);
     let mut app = App::new(engine.clone())
         .reached_at(args.public_url.as_deref())
         .limited_to(args.rate_limit);
     if let Some(issuer) = args.oidc.settings() {
         app = app.trusting(issuer).context("--oidc-issuer")?;
     }
+    eprintln!("listening on http://{}", listener.local_addr()?);
     serve(engine, app, listener, args.workers, args.house.grace).await
 }
 
